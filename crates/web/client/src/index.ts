@@ -1,0 +1,7 @@
+// Owns the package's public face.
+export * from "./browser.ts";
+export * from "./chat.ts";
+export type { ConnectionStatus, SessionParams, SessionStore } from "./connection.ts";
+export { ActionError } from "./pending.ts";
+export * from "./state.ts";
+export type * from "./wire.ts";
