@@ -1,0 +1,30 @@
+//! Parameters of actions: Realms (organisations) and their tags.
+
+use super::parameters;
+use crate::attrs::*;
+use crate::types::*;
+
+parameters! {
+    /// Makes a realm, and a first channel if asked.
+    CreateRealm {  ; channel_attrs: ChannelAttrsPatch, realm_attrs: RealmAttrsPatch, realm_settings: Object }
+    /// Asks for a realm.
+    DescribeRealm { realm_id: Id ;  }
+    /// Asks for a realm's queues and goes on hearing of their changes.
+    DescribeRealmQueues { realm_id: Id ; queue_ids: Vec<Text>, track_metadata: Object, track_stage: Text }
+    /// Changes a realm's attributes and settings.
+    UpdateRealm { realm_id: Id ; realm_attrs: RealmAttrsPatch, realm_settings: Object }
+    /// Deletes a realm.
+    DeleteRealm { realm_id: Id ;  }
+    /// Makes a queue in a realm.
+    CreateQueue { queue_attrs: QueueAttrsPatch, realm_id: Id ;  }
+    /// Makes a tag.
+    CreateTag { realm_id: Id, tag_attrs: TagAttrsPatch ;  }
+    /// Asks for a tag.
+    DescribeTag { tag_id: Id ;  }
+    /// Asks for a tree of tags.
+    DescribeTags {  ; realm_id: Id, tag_depth: u64, tag_id: Id }
+    /// Changes a tag.
+    UpdateTag { tag_attrs: TagAttrsPatch, tag_id: Id ;  }
+    /// Deletes a tag.
+    DeleteTag { tag_id: Id ;  }
+}

@@ -1,0 +1,129 @@
+//! Identifiers: two base-32 characters that name the shard, then a digest or random characters.
+//!
+//! An id is derived from what caused it, so that a retry through another node makes the same id.
+
+use crate::types::Id;
+use sha2::{Digest, Sha256};
+
+/// How many shards the first two characters can name.
+pub const SHARDS: u16 = 1024;
+
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// The id for what `cause` names, in `shard`: 80 bits of a digest.
+pub fn derive(shard: u16, cause: &[&str]) -> Id {
+    let mut hash = Sha256::new();
+    for part in cause {
+        hash.update((part.len() as u32).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    from_bytes(shard, &hash.finalize()[..10])
+}
+
+/// An id or a secret from random bytes, in `shard`. 17 bytes make more than 128 bits.
+pub fn from_bytes(shard: u16, bytes: &[u8]) -> Id {
+    let mut id = Id::with_capacity(2 + (bytes.len() * 8).div_ceil(5));
+    id.push(char::from(ALPHABET[usize::from(shard >> 5 & 31)]));
+    id.push(char::from(ALPHABET[usize::from(shard & 31)]));
+    push_base32(&mut id, bytes);
+    id
+}
+
+/// The name under which a secret is kept: its SHA-256, 160 bits of it.
+pub fn digest(secret: &str) -> Id {
+    let mut id = Id::default();
+    push_base32(&mut id, &Sha256::digest(secret.as_bytes())[..20]);
+    id
+}
+
+fn push_base32(out: &mut Id, bytes: &[u8]) {
+    let (mut bits, mut held) = (0u32, 0u32);
+    for byte in bytes {
+        bits = bits << 8 | u32::from(*byte);
+        held += 8;
+        while held >= 5 {
+            held -= 5;
+            out.push(char::from(ALPHABET[(bits >> held & 31) as usize]));
+        }
+        bits &= (1 << held) - 1;
+    }
+    if held > 0 {
+        out.push(char::from(ALPHABET[(bits << (5 - held) & 31) as usize]));
+    }
+}
+
+/// The shard that an id names; `None` if it can't be one of our ids.
+pub fn shard(id: &str) -> Option<u16> {
+    let bytes = id.as_bytes();
+    if !(4..=64).contains(&bytes.len()) || !bytes.iter().all(|b| ALPHABET.contains(b)) {
+        return None;
+    }
+    let digit = |b: u8| ALPHABET.iter().position(|a| *a == b).map(|at| at as u16);
+    Some(digit(bytes[0])? << 5 | digit(bytes[1])?)
+}
+
+/// The id of the dialogue of two users, whoever asks first.
+pub fn dialogue(a: &str, b: &str) -> Id {
+    let (low, high) = if a <= b { (a, b) } else { (b, a) };
+    let spread = Sha256::digest([low.as_bytes(), b"/", high.as_bytes()].concat());
+    derive(u16::from_be_bytes([spread[0], spread[1]]) % SHARDS, &["dialogue", low, high])
+}
+
+/// A message's id: its sequence in the conversation, of fixed width so that text order is time order.
+pub fn message(seq: u64) -> Id {
+    compact_str::format_compact!("{seq:013}")
+}
+
+/// The id of a message that is not stored: after the stored one that it follows.
+pub fn unstored_message(seq: u64, count: u64) -> Id {
+    compact_str::format_compact!("{seq:013}.{count:06}")
+}
+
+/// The sequence in a message id; `None` if it can't be one of ours.
+pub fn message_seq(id: &str) -> Option<u64> {
+    let digits = id.split('.').next()?;
+    (digits.len() == 13 && digits.bytes().all(|b| b.is_ascii_digit())).then(|| digits.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_names_its_shard() {
+        for number in [0, 1, 31, 32, 1023] {
+            assert_eq!(shard(&derive(number, &["x"])), Some(number));
+            assert_eq!(shard(&from_bytes(number, &[7; 17])), Some(number));
+        }
+    }
+
+    #[test]
+    fn the_same_cause_makes_the_same_id_and_another_cause_another() {
+        assert_eq!(derive(5, &["a", "bc"]), derive(5, &["a", "bc"]));
+        assert_ne!(derive(5, &["a", "bc"]), derive(5, &["ab", "c"]));
+        assert_eq!(derive(5, &["a"]).len(), 18);
+        assert_eq!(from_bytes(5, &[1; 17]).len(), 30);
+    }
+
+    #[test]
+    fn a_dialogue_is_the_same_from_both_sides() {
+        assert_eq!(dialogue("aa11", "bb22"), dialogue("bb22", "aa11"));
+    }
+
+    #[test]
+    fn what_is_not_an_id_has_no_shard() {
+        for text in ["", "ab", "UPPERCASE", "with space", "ilou", &"a".repeat(65), "../../etc/passwd"] {
+            assert_eq!(shard(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn message_ids_sort_as_their_sequences() {
+        assert!(message(9) < message(10));
+        assert!(message(10) < unstored_message(10, 1) && unstored_message(10, 1) < message(11));
+        assert_eq!(message_seq(&message(77)), Some(77));
+        assert_eq!(message_seq(&unstored_message(77, 3)), Some(77));
+        assert_eq!(message_seq("77"), None);
+        assert_eq!(message_seq("-000000000077"), None);
+    }
+}

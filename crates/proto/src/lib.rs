@@ -1,0 +1,22 @@
+//! The wire of the chat: actions, events, attributes, errors, ids and frames.
+//!
+//! This crate owns every name that travels between a client and the server. It is pure: it never does
+//! I/O, never reads a clock and never draws a random number.
+
+pub mod actions;
+pub mod attrs;
+pub mod catalog;
+pub mod envelope;
+pub mod error;
+pub mod events;
+pub mod ids;
+pub mod limits;
+pub mod messages;
+pub mod types;
+
+pub use actions::{
+    Action, ConversationAction, MemberAction, QueueAction, RealmAction, SessionAction, UserAction,
+};
+pub use envelope::{Body, Envelope, Splice};
+pub use error::{ErrorType, Rejection};
+pub use types::{Id, Object, Text};

@@ -1,0 +1,26 @@
+//! The wire's limits. Each has an error type that says it was reached.
+
+/// Bytes of one action's header (`request_malformed`).
+pub const HEADER_BYTES: usize = 64 * 1024;
+/// Bytes of one payload part (`message_part_too_long`).
+pub const PART_BYTES: usize = 512 * 1024;
+/// Bytes of a whole payload (`message_too_long`).
+pub const PAYLOAD_BYTES: usize = 1024 * 1024;
+/// Parts of a payload (`message_has_too_many_parts`).
+pub const PARTS: usize = 32;
+/// Bytes of a message type (`message_type_too_long`).
+pub const MESSAGE_TYPE_BYTES: usize = 128;
+/// Patterns in `message_types` (`message_types_too_long`).
+pub const MESSAGE_TYPES: usize = 64;
+/// Bytes of a name attribute (`request_malformed`).
+pub const NAME_BYTES: usize = 512;
+/// Bytes of an object attribute or of settings, encoded (`request_malformed`).
+pub const OBJECT_BYTES: usize = 32 * 1024;
+/// Bytes of a password (`request_malformed`).
+pub const SECRET_BYTES: usize = 1024;
+/// Messages that one `load_history` can ask for; larger wishes are cut to it.
+pub const HISTORY: u64 = 1000;
+/// Members of a channel (`channel_quota_exceeded`).
+pub const CHANNEL_MEMBERS: usize = 2000;
+/// The largest integer that every client can hold, 2^53 - 1.
+pub const MAX_INTEGER: u64 = (1 << 53) - 1;
