@@ -1,0 +1,184 @@
+//! A batch as one text of SQL: `BEGIN`, one statement per table that changes, `COMMIT`. One text is one
+//! switch of threads to the connection and back, and its number of statements does not grow with the
+//! batch. Row counts are rounded up to powers of two with empty rows, so that few texts come up and
+//! their statements stay prepared.
+
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Arguments as _, AssertSqlSafe, Encode, Sqlite, Type};
+
+use super::batch::Batch;
+
+type Error = sqlx::Error;
+
+/// Rows of one statement at most; SQLite takes 32,766 parameters.
+const MAX_ROWS: usize = 1_024;
+
+/// A statement over many rows: `head`, then `(?,?),(?,?)…`, then `tail`.
+struct Shape {
+    head: &'static str,
+    columns: usize,
+    tail: &'static str,
+}
+
+const STREAMS: Shape = Shape {
+    head: "INSERT INTO streams(id,name) SELECT * FROM (VALUES ",
+    columns: 2,
+    tail: ") WHERE column1 IS NOT NULL",
+};
+const RECORDS: Shape = Shape {
+    head: "INSERT INTO records(id,time,kind,author,flags,body) SELECT * FROM (VALUES ",
+    columns: 6,
+    tail: ") WHERE column1 IS NOT NULL",
+};
+const SNAPSHOTS: Shape = Shape {
+    head: "INSERT INTO snapshots(stream,seq,body) SELECT * FROM (VALUES ",
+    columns: 3,
+    tail: ") WHERE column1 IS NOT NULL ON CONFLICT(stream) DO UPDATE \
+           SET seq=excluded.seq,body=excluded.body WHERE excluded.seq>=snapshots.seq",
+};
+const DIRECTORY_PUT: Shape = Shape {
+    head: "INSERT OR REPLACE INTO directory(namespace,key,version,value) SELECT * FROM (VALUES ",
+    columns: 4,
+    tail: ") WHERE column1 IS NOT NULL",
+};
+const DIRECTORY_REMOVE: Shape =
+    Shape { head: "DELETE FROM directory WHERE (namespace,key) IN (VALUES ", columns: 2, tail: ")" };
+const AGENDA_PUT: Shape = Shape {
+    head: "INSERT OR REPLACE INTO agenda(stream,key,shard,due,body) SELECT * FROM (VALUES ",
+    columns: 5,
+    tail: ") WHERE column1 IS NOT NULL",
+};
+const AGENDA_REMOVE: Shape =
+    Shape { head: "DELETE FROM agenda WHERE (stream,key) IN (VALUES ", columns: 2, tail: ")" };
+const SHARDS: Shape = Shape {
+    head: "INSERT OR REPLACE INTO shards(shard,epoch,node) SELECT * FROM (VALUES ",
+    columns: 3,
+    tail: ") WHERE column1 IS NOT NULL",
+};
+
+/// The statements so far and what is bound to them.
+#[derive(Default)]
+pub(super) struct Text {
+    sql: String,
+    arguments: SqliteArguments,
+}
+
+impl Text {
+    /// The whole batch as one transaction.
+    pub(super) fn transaction(batch: &Batch<'_>) -> Result<Self, Error> {
+        let mut text = Self { sql: String::from("BEGIN IMMEDIATE;"), ..Self::default() };
+        text.rows(&STREAMS, &batch.streams, |text, (id, name)| {
+            text.bind(*id)?;
+            text.bind(name.as_str())
+        })?;
+        text.rows(&RECORDS, &batch.records, |text, (id, record)| {
+            text.bind(*id)?;
+            text.bind(signed(record.time))?;
+            text.bind(record.kind.as_str())?;
+            text.bind(record.author.as_str())?;
+            text.bind(i64::from(record.flags))?;
+            text.bind(&record.body[..])
+        })?;
+        let snapshots: Vec<_> = batch.snapshots.iter().collect();
+        text.rows(&SNAPSHOTS, &snapshots, |text, (stream, (seq, body))| {
+            text.bind(**stream)?;
+            text.bind(signed(*seq))?;
+            text.bind(&body[..])
+        })?;
+        text.directory(batch)?;
+        text.agenda(batch)?;
+        text.rows(&SHARDS, &batch.shards, |text, (shard, holder)| {
+            text.bind(i64::from(*shard))?;
+            text.bind(signed(holder.epoch))?;
+            text.bind(holder.node.as_str())
+        })?;
+        text.sql.push_str("COMMIT");
+        Ok(text)
+    }
+
+    fn directory(&mut self, batch: &Batch<'_>) -> Result<(), Error> {
+        let rows = || batch.directory.values();
+        let put: Vec<_> = rows().filter_map(|row| row.value.map(|value| (row, value))).collect();
+        self.rows(&DIRECTORY_PUT, &put, |text, (row, value)| {
+            text.bind(row.namespace.as_str())?;
+            text.bind(row.key.as_str())?;
+            text.bind(signed(row.version))?;
+            text.bind(&value[..])
+        })?;
+        let removed: Vec<_> = rows().filter(|row| row.value.is_none()).collect();
+        self.rows(&DIRECTORY_REMOVE, &removed, |text, row| {
+            text.bind(row.namespace.as_str())?;
+            text.bind(row.key.as_str())
+        })
+    }
+
+    fn agenda(&mut self, batch: &Batch<'_>) -> Result<(), Error> {
+        let rows = || batch.agenda.iter();
+        let put: Vec<_> = rows().filter_map(|(key, row)| row.map(|row| (key, row))).collect();
+        self.rows(&AGENDA_PUT, &put, |text, ((stream, key), row)| {
+            text.bind(*stream)?;
+            text.bind(key.as_str())?;
+            text.bind(i64::from(row.shard))?;
+            text.bind(signed(row.due))?;
+            text.bind(&row.body[..])
+        })?;
+        let removed: Vec<_> = rows().filter(|(_, row)| row.is_none()).map(|(key, _)| key).collect();
+        self.rows(&AGENDA_REMOVE, &removed, |text, (stream, key)| {
+            text.bind(*stream)?;
+            text.bind(key.as_str())
+        })
+    }
+
+    fn rows<R>(
+        &mut self,
+        shape: &Shape,
+        rows: &[R],
+        bind: impl Fn(&mut Self, &R) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        for chunk in rows.chunks(MAX_ROWS) {
+            self.sql.push_str(shape.head);
+            self.values(shape.columns, chunk, &bind)?;
+            self.sql.push_str(shape.tail);
+            self.sql.push(';');
+        }
+        Ok(())
+    }
+
+    /// Appends `(?,?),(?,?)…` for `rows`, rounded up to a power of two with rows of `NULL`.
+    pub(super) fn values<R>(
+        &mut self,
+        columns: usize,
+        rows: &[R],
+        bind: impl Fn(&mut Self, &R) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let padded = rows.len().next_power_of_two();
+        let mut row = String::with_capacity(columns * 2 + 2);
+        row.push_str("(?");
+        (1..columns).for_each(|_| row.push_str(",?"));
+        row.push_str("),");
+        self.sql.reserve(row.len() * padded);
+        (0..padded).for_each(|_| self.sql.push_str(&row));
+        self.sql.pop();
+        self.arguments.reserve(padded * columns, 0);
+        rows.iter().try_for_each(|row| bind(self, row))?;
+        (rows.len() * columns..padded * columns).try_for_each(|_| self.bind(None::<i64>))
+    }
+
+    pub(super) fn push(&mut self, sql: &str) {
+        self.sql.push_str(sql);
+    }
+
+    pub(super) fn bind<'q, T: Encode<'q, Sqlite> + Type<Sqlite>>(&mut self, value: T) -> Result<(), Error> {
+        self.arguments.add(value).map_err(Error::Encode)
+    }
+
+    /// The text and its arguments. It holds only fixed fragments and question marks.
+    pub(super) fn finish(self) -> (AssertSqlSafe<String>, SqliteArguments) {
+        (AssertSqlSafe(self.sql), self.arguments)
+    }
+}
+
+/// SQLite's integers are signed. What is beyond them stands for "never" and "no limit".
+pub(super) fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
