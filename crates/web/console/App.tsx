@@ -1,0 +1,86 @@
+// Owns which page of the console is shown.
+import type { JSX } from "preact";
+import { useEffect } from "preact/hooks";
+import { ConversationPage } from "./ConversationPage.tsx";
+import { Login } from "./Login.tsx";
+import { pick, problem, state, takeOver } from "./model.ts";
+import { QueuePage } from "./QueuePage.tsx";
+import { navigate, route } from "./route.ts";
+import { Sidebar } from "./Sidebar.tsx";
+import { texts } from "./texts.ts";
+import { texts as shared } from "../ui/texts.ts";
+
+export function App(): JSX.Element {
+  const { status, ready } = state.value;
+  if (status === "superseded") {
+    return (
+      <main class="blank">
+        <p>{texts.superseded}</p>
+        <button type="button" class="lv-button primary" onClick={takeOver}>
+          {texts.continueHere}
+        </button>
+      </main>
+    );
+  }
+  if (status === "idle" || status === "refused" || (status === "connecting" && !ready)) return <Login />;
+  if (!ready) {
+    return (
+      <main class="blank">
+        <p role="status">{texts.connecting}</p>
+      </main>
+    );
+  }
+  return (
+    <>
+      <a class="skip" href="#main" onClick={skipToMain}>
+        {texts.skip}
+      </a>
+      <div role="status">{status === "reconnecting" && <p class="lv-notice banner">{shared.reconnecting}</p>}</div>
+      <div class={route.value.page === "home" ? "frame home" : "frame"}>
+        <Sidebar />
+        <main id="main" tabIndex={-1}>
+          <div role="alert">{problem.value && <p class="lv-notice error">{problem.value}</p>}</div>
+          <Page />
+        </main>
+      </div>
+    </>
+  );
+}
+
+function Page(): JSX.Element {
+  const shown = route.value;
+  switch (shown.page) {
+    case "queue":
+      return <QueuePage key={shown.id} id={shown.id} />;
+    case "conversation":
+      return <ConversationPage key={shown.id} id={shown.id} />;
+    case "accept":
+      return <AcceptPage queueId={shown.queueId} audienceId={shown.audienceId} />;
+    case "home":
+      return (
+        <div class="blank">
+          <h1>{texts.homeTitle}</h1>
+          <p>{texts.homeHint}</p>
+        </div>
+      );
+  }
+}
+
+function AcceptPage({ queueId, audienceId }: { queueId: string; audienceId: string }): JSX.Element {
+  useEffect(() => {
+    void pick(queueId, audienceId).then(() => {
+      if (problem.value) navigate({ page: "queue", id: queueId });
+    });
+  }, [queueId, audienceId]);
+  return (
+    <div class="blank">
+      <p role="status">{texts.accepting}</p>
+    </div>
+  );
+}
+
+function skipToMain(event: Event): void {
+  // The hash is the console's address, so the link must not change it.
+  event.preventDefault();
+  document.getElementById("main")?.focus();
+}

@@ -1,0 +1,94 @@
+// Owns a conversation's page: who it is with, their data, the messages, writing, and ending it.
+import type { JSX } from "preact";
+import { useRef } from "preact/hooks";
+import { isEnded, type Conversation } from "../client/src/index.ts";
+import { Composer } from "../ui/Composer.tsx";
+import { MessageList } from "../ui/MessageList.tsx";
+import { BackLink } from "./BackLink.tsx";
+import { CustomerData } from "./CustomerData.tsx";
+import { drafts, endConversation, hideConversation, loadOlder, resend, send, state, write } from "./model.ts";
+import { customerId, customerName, presence } from "./people.ts";
+import { PresenceDot } from "./Sidebar.tsx";
+import { texts } from "./texts.ts";
+
+export function ConversationPage({ id }: { id: string }): JSX.Element {
+  const conversation = state.value.conversations[id];
+  if (!conversation) return <div class="blank">{texts.gone}</div>;
+  const selfId = state.value.user?.id;
+  const name = customerName(conversation, selfId);
+  const queueName = state.value.queues[conversation.attrs.queue_id ?? ""]?.attrs.name ?? conversation.attrs.name ?? "";
+  const ended = isEnded(conversation);
+  return (
+    <div class="page conversation">
+      <ConversationHead conversation={conversation} name={name} queueName={queueName} />
+      <CustomerData metadata={conversation.metadata} />
+      <MessageList
+        conversation={conversation}
+        selfId={selfId}
+        side="agent"
+        onRetry={(messageId) => resend(id, messageId)}
+        onOlder={() => loadOlder(id)}
+      >
+        <p class="lv-info">{texts.accepted(name, queueName)}</p>
+      </MessageList>
+      {ended ? (
+        <div class="ended" role="status">
+          <p>{texts.endedNotice}</p>
+          <button type="button" class="lv-button" onClick={() => void hideConversation(id)}>
+            {texts.hide}
+          </button>
+        </div>
+      ) : (
+        <Composer
+          autoFocus
+          text={drafts.value[id] ?? ""}
+          onText={(text) => write(id, text)}
+          onSend={(text) => send(id, text)}
+        />
+      )}
+    </div>
+  );
+}
+
+function ConversationHead(props: { conversation: Conversation; name: string; queueName: string }): JSX.Element {
+  const { conversation, name, queueName } = props;
+  const dialog = useRef<HTMLDialogElement>(null);
+  const customer = conversation.members[customerId(conversation, state.value.user?.id) ?? ""];
+  return (
+    <header class="page-head">
+      <BackLink />
+      <div class="titles">
+        <h1>{name}</h1>
+        <p class="soft">
+          <PresenceDot value={presence(customer?.user_attrs)} />
+          {queueName}
+        </p>
+      </div>
+      {!isEnded(conversation) && (
+        <button type="button" class="lv-button" onClick={() => dialog.current?.showModal()}>
+          {texts.end}
+        </button>
+      )}
+      <dialog ref={dialog} aria-labelledby="end-question">
+        <form
+          method="dialog"
+          onSubmit={(event) => {
+            const answer = (event as SubmitEvent).submitter as HTMLButtonElement;
+            if (answer.value === "end") void endConversation(conversation.id);
+          }}
+        >
+          <h2 id="end-question">{texts.endQuestion(name)}</h2>
+          <p class="soft">{texts.endHint}</p>
+          <div class="answers">
+            <button class="lv-button" value="cancel">
+              {texts.cancel}
+            </button>
+            <button class="lv-button danger" value="end">
+              {texts.end}
+            </button>
+          </div>
+        </form>
+      </dialog>
+    </header>
+  );
+}

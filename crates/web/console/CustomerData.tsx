@@ -1,0 +1,51 @@
+// Owns showing what is known of the customer: what their browser said, and apart from it what they can't have forged.
+import type { JSX } from "preact";
+import type { Metadata } from "../client/src/index.ts";
+import { LinkedText } from "../ui/LinkedText.tsx";
+import { LockIcon } from "./icons.tsx";
+import { texts } from "./texts.ts";
+
+export function CustomerData({ metadata }: { metadata: Metadata }): JSX.Element | null {
+  const { secure, ...plain } = metadata;
+  const confirmed = rows(secure);
+  const said = rows(plain);
+  if (said.length + confirmed.length === 0) return null;
+  return (
+    <details class="data" open>
+      <summary>{texts.customerData}</summary>
+      {confirmed.length > 0 && (
+        <section aria-label={texts.secureData}>
+          <h3>
+            <LockIcon size={16} /> {texts.secureData}
+          </h3>
+          <Rows rows={confirmed} />
+        </section>
+      )}
+      {said.length > 0 && <Rows rows={said} />}
+    </details>
+  );
+}
+
+function Rows({ rows: pairs }: { rows: [string, string][] }): JSX.Element {
+  return (
+    <dl>
+      {pairs.map(([key, value]) => (
+        <div key={key}>
+          <dt>{key}</dt>
+          <dd>
+            <LinkedText text={value} />
+          </dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+/** Nested values become rows of their own, so that a person never reads JSON. */
+export function rows(value: unknown, prefix = ""): [string, string][] {
+  if (typeof value !== "object" || value === null) return value == null ? [] : [[prefix, String(value)]];
+  return Object.entries(value).flatMap(([key, inner]) => {
+    const label = texts.dataLabels[key] ?? key.replaceAll("_", " ");
+    return rows(inner, prefix ? `${prefix} › ${label}` : label);
+  });
+}

@@ -1,0 +1,12 @@
+// Owns the console's entry.
+import { render } from "preact";
+import "../ui/tokens.css";
+import "../ui/chat.css";
+import { App } from "./App.tsx";
+import "./console.css";
+import { start } from "./model.ts";
+import { watchRoute } from "./route.ts";
+
+watchRoute();
+start();
+render(<App />, document.getElementById("app")!);

@@ -1,0 +1,145 @@
+// Owns the agent's side: logging in and out, what is shown, drafts, and the clock for waits.
+import { computed, effect, signal } from "@preact/signals";
+import {
+  ActionError,
+  Chat,
+  initialState,
+  siteUser,
+  socketUrl,
+  tabSession,
+  watchPage,
+  type Conversation,
+  type Queue,
+  type SessionParams,
+  type State,
+} from "../client/src/index.ts";
+import { navigate, route } from "./route.ts";
+import { texts } from "./texts.ts";
+
+export const state = signal<State>(initialState);
+/** Seconds; ticks while the page is open, for timers of those who wait. */
+export const now = signal(Date.now() / 1000);
+/** The last thing that didn't work, in words. */
+export const problem = signal<string | null>(null);
+export const drafts = signal<Record<string, string>>({});
+
+const savedUser = siteUser("levee.console.user");
+/** Kept in memory only: lets the page begin a new session if the server lost the present one. */
+let identity: SessionParams | null = null;
+let chat = newChat();
+
+export const queues = computed<Queue[]>(() =>
+  Object.values(state.value.queues)
+    .filter(({ member }) => member)
+    .sort((a, b) => (a.attrs.name ?? "").localeCompare(b.attrs.name ?? "")),
+);
+
+/** Customer conversations, the most recently active first. */
+export const conversations = computed<Conversation[]>(() =>
+  Object.values(state.value.conversations).sort((a, b) => lastTime(b) - lastTime(a)),
+);
+
+export const unread = computed(() => conversations.value.reduce((sum, conversation) => sum + conversation.unread, 0));
+
+export function start(): void {
+  setInterval(() => (now.value = Date.now() / 1000), 1_000);
+  watchPage(() => chat.nudge());
+  const isVisible = signal(true);
+  document.addEventListener("visibilitychange", () => (isVisible.value = document.visibilityState === "visible"));
+  effect(() => {
+    const shown = route.value;
+    chat.look(isVisible.value && shown.page === "conversation" ? shown.id : null);
+  });
+  effect(() => {
+    document.title = unread.value > 0 ? `(${unread.value}) ${texts.product}` : texts.product;
+  });
+  if (chat.hasSession || savedUser.load()) chat.start();
+}
+
+export function logIn(email: string, password: string): void {
+  identity = { identity_type: "email", identity_name: email, identity_auth: password };
+  chat.start();
+}
+
+export function logOut(): void {
+  chat.close();
+  identity = null;
+  savedUser.save(null);
+  drafts.value = {};
+  chat = newChat();
+  state.value = chat.state.value;
+  navigate({ page: "home" });
+}
+
+export function takeOver(): void {
+  chat.takeOver();
+}
+
+export async function pick(queueId: string, audienceId?: string): Promise<void> {
+  await attempt(async () => navigate({ page: "conversation", id: await chat.accept(queueId, audienceId) }));
+}
+
+export async function setQueueClosed(queueId: string, closed: boolean): Promise<void> {
+  await attempt(() => chat.updateQueue(queueId, { closed }));
+}
+
+export async function endConversation(id: string): Promise<void> {
+  await attempt(() => chat.end(id));
+}
+
+export async function hideConversation(id: string): Promise<void> {
+  await attempt(() => chat.part(id));
+  if (route.value.page === "conversation" && route.value.id === id) navigate({ page: "home" });
+}
+
+export function write(id: string, text: string): void {
+  drafts.value = { ...drafts.value, [id]: text };
+  chat.typed(id, text);
+}
+
+export function send(id: string, text: string): void {
+  chat.sendText(id, text);
+  drafts.value = { ...drafts.value, [id]: "" };
+}
+
+export function resend(id: string, messageId: string): void {
+  chat.resend(id, messageId);
+}
+
+export function loadOlder(id: string): void {
+  void chat.loadOlder(id);
+}
+
+async function attempt(work: () => Promise<unknown>): Promise<void> {
+  problem.value = null;
+  try {
+    await work();
+  } catch (error) {
+    const type = error instanceof ActionError ? error.type : "";
+    // Logging out takes the unanswered with it, which is nobody's problem.
+    if (type !== "session_closed") problem.value = texts.pickErrors[type] ?? texts.failed;
+  }
+}
+
+function newChat(): Chat {
+  const created = new Chat({
+    url: socketUrl(location.origin),
+    store: tabSession("levee.console.session"),
+    credentials: () => identity ?? savedUser.load(),
+    rememberUser: (user_id, user_auth) => savedUser.save({ user_id, user_auth }),
+  });
+  created.state.subscribe((next) => {
+    state.value = next;
+    if (next.status === "refused") {
+      // What was refused once is refused for ever; the login page asks for something else.
+      identity = null;
+      savedUser.save(null);
+    }
+  });
+  return created;
+}
+
+function lastTime({ messages }: Conversation): number {
+  // A conversation without messages has just begun.
+  return messages.at(-1)?.time ?? Infinity;
+}

@@ -1,0 +1,124 @@
+// Owns showing a conversation: the log of messages, who is writing, and staying at its end while it grows.
+import type { ComponentChildren, JSX } from "preact";
+import { useLayoutEffect, useRef } from "preact/hooks";
+import { memberName, type Conversation, type Message } from "../client/src/state.ts";
+import { LinkedText } from "./LinkedText.tsx";
+import { texts } from "./texts.ts";
+import { clockTime, dayName } from "./time.ts";
+import { spokenText, timeline, type Group, type Side } from "./timeline.ts";
+
+export interface MessageListProps {
+  conversation: Conversation;
+  selfId: string | undefined;
+  side: Side;
+  onRetry(messageId: string): void;
+  onOlder(): void;
+  /** Stands before the first message. */
+  children?: ComponentChildren;
+}
+
+/** How near to the end still counts as reading the end, in pixels. */
+const NEAR_END = 80;
+
+export function MessageList({ conversation, selfId, side, onRetry, onOlder, children }: MessageListProps): JSX.Element {
+  const log = useRef<HTMLDivElement>(null);
+  const atEnd = useRef(true);
+  const before = useRef<{ first?: string; height: number; last?: string }>({ height: 0 });
+  const { messages } = conversation;
+
+  useLayoutEffect(() => {
+    const element = log.current!;
+    const { first, height, last } = before.current;
+    const newest = messages.at(-1);
+    const wroteSomething = newest?.delivery !== undefined && newest.id !== last;
+    if (atEnd.current || wroteSomething) element.scrollTop = element.scrollHeight;
+    // Earlier messages came in above: what the reader was looking at stays where it is.
+    else if (first !== messages[0]?.id) element.scrollTop += element.scrollHeight - height;
+    before.current = { first: messages[0]?.id, height: element.scrollHeight, last: newest?.id };
+  }, [messages, conversation.writingSince]);
+
+  useLayoutEffect(() => {
+    // A composer that grows or a keyboard that opens takes room from the log.
+    const element = log.current!;
+    const observer = new ResizeObserver(() => {
+      if (atEnd.current) element.scrollTop = element.scrollHeight;
+    });
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
+
+  const onScroll = () => {
+    const element = log.current!;
+    atEnd.current = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR_END;
+  };
+
+  return (
+    <>
+      <div class="lv-log" role="log" aria-live="polite" aria-label={texts.messages} tabIndex={0} ref={log} onScroll={onScroll}>
+        {conversation.hasOlder && (
+          <button type="button" class="lv-button small lv-older" onClick={onOlder}>
+            {texts.older}
+          </button>
+        )}
+        {children}
+        {timeline(conversation, selfId, side).map((row) => {
+          if (row.kind === "day") return <div class="lv-day" key={row.key}>{dayName(row.time)}</div>;
+          if (row.kind === "info") return <div class="lv-info" key={row.key}>{row.text}</div>;
+          return <MessageGroup key={row.key} group={row} onRetry={onRetry} />;
+        })}
+      </div>
+      <TypingLine conversation={conversation} selfId={selfId} />
+    </>
+  );
+}
+
+function MessageGroup({ group, onRetry }: { group: Group; onRetry(messageId: string): void }): JSX.Element {
+  const last = group.messages.at(-1)!;
+  return (
+    <div class={group.own ? "lv-group own" : "lv-group"}>
+      <div class="lv-author">
+        <b>{group.own ? texts.you : group.name}</b> <time>{clockTime(group.time)}</time>
+      </div>
+      {group.messages.map((message) => (
+        <Bubble key={message.id} message={message} onRetry={onRetry} />
+      ))}
+      {last.delivery === "pending" && <div class="lv-delivery">{texts.sending}</div>}
+    </div>
+  );
+}
+
+function Bubble({ message, onRetry }: { message: Message; onRetry(messageId: string): void }): JSX.Element {
+  return (
+    <>
+      <div class={message.delivery ? `lv-bubble ${message.delivery}` : "lv-bubble"}>
+        <LinkedText text={spokenText(message)} />
+      </div>
+      {message.delivery === "failed" && (
+        <div class="lv-delivery failed">
+          {texts.failed}{" "}
+          <button type="button" onClick={() => onRetry(message.id)}>
+            {texts.retry}
+          </button>
+        </div>
+      )}
+    </>
+  );
+}
+
+function TypingLine({ conversation, selfId }: { conversation: Conversation; selfId: string | undefined }): JSX.Element {
+  const writer = Object.keys(conversation.writingSince).find((id) => id !== selfId);
+  return (
+    <div class="lv-typing" role="status">
+      {writer !== undefined && (
+        <>
+          <span class="lv-dots" aria-hidden="true">
+            <i />
+            <i />
+            <i />
+          </span>
+          {texts.writing(memberName(conversation, writer) ?? texts.someone)}
+        </>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,27 @@
+// Owns the words that both faces share. Each face has its own beside it.
+
+export const texts = {
+  you: "You",
+  someone: "Someone",
+  messages: "Messages",
+  messageLabel: "Your message",
+  messagePlaceholder: "Enter your message",
+  send: "Send",
+  sending: "Sending…",
+  failed: "Not sent.",
+  retry: "Try again",
+  older: "Show earlier messages",
+  today: "Today",
+  yesterday: "Yesterday",
+  reconnecting: "Reconnecting…",
+  closedPlaceholder: "The conversation has ended",
+  writing: (name: string) => `${name} is writing`,
+  joined: (name: string) => `${name} joined`,
+  left: (name: string) => `${name} left`,
+  renamed: (before: string, after: string) => `${before} is now called ${after}`,
+  ended: "Conversation ended",
+  reopened: "Conversation opened again",
+  transferredAway: "Transferred to another queue",
+  transferredHere: "Transferred from another queue",
+  file: (name: string) => `File: ${name}`,
+};

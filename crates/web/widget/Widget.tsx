@@ -1,0 +1,85 @@
+// Owns the widget's frame: the launcher, the window, and which view is inside.
+import type { JSX } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { ChatIcon, MinimiseIcon } from "../ui/icons.tsx";
+import { texts as shared } from "../ui/texts.ts";
+import type { WidgetModel } from "./model.ts";
+import { texts } from "./texts.ts";
+import { ConversationView, MessageView, QueueList, WaitingView } from "./views.tsx";
+
+export function Widget({ model }: { model: WidgetModel }): JSX.Element | null {
+  const launcher = useRef<HTMLButtonElement>(null);
+  const panel = useRef<HTMLDivElement>(null);
+  const wasOpen = useRef<boolean | null>(null);
+  const windowState = model.windowState.value;
+
+  useEffect(() => {
+    const isOpen = windowState === "open";
+    // Focus follows the visitor's own opening and closing, but a page that loads open keeps its focus.
+    if (wasOpen.current !== null && isOpen) panel.current?.focus();
+    else if (wasOpen.current && !isOpen) launcher.current?.focus();
+    wasOpen.current = isOpen;
+  }, [windowState]);
+
+  if (windowState === "hidden") return null;
+  if (windowState === "minimised") {
+    const unread = model.unread.value;
+    const label = unread > 0 ? `${texts.open}, ${texts.unread(unread)}` : texts.open;
+    return (
+      <button type="button" class="launcher" ref={launcher} aria-label={label} onClick={() => model.setWindow("open")}>
+        <ChatIcon size={28} />
+        {unread > 0 && <span class="badge">{unread}</span>}
+      </button>
+    );
+  }
+  return (
+    <div
+      class="panel"
+      role="dialog"
+      aria-label={model.title}
+      tabIndex={-1}
+      ref={panel}
+      onKeyDown={(event) => {
+        // Keys typed into the chat are none of the page's shortcuts.
+        event.stopPropagation();
+        if (event.key === "Escape") model.setWindow("minimised");
+      }}
+    >
+      <header class="bar">
+        <ChatIcon size={22} />
+        <h2>{model.title}</h2>
+        <button
+          type="button"
+          class="lv-icon-button"
+          aria-label={texts.minimise}
+          title={texts.minimise}
+          onClick={() => model.setWindow("minimised")}
+        >
+          <MinimiseIcon />
+        </button>
+      </header>
+      <div role="status">
+        {model.state.value.status === "reconnecting" && <p class="lv-notice">{shared.reconnecting}</p>}
+      </div>
+      <CurrentView model={model} />
+    </div>
+  );
+}
+
+function CurrentView({ model }: { model: WidgetModel }): JSX.Element {
+  const view = model.view.value;
+  switch (view.kind) {
+    case "conversation":
+      return <ConversationView model={model} conversation={view.conversation} />;
+    case "waiting":
+      return <WaitingView model={model} queue={view.queue} />;
+    case "queues":
+      return <QueueList model={model} />;
+    case "superseded":
+      return <MessageView text={texts.superseded} action={texts.continueHere} onAction={() => model.takeOver()} />;
+    case "refused":
+      return <MessageView text={texts.refused} action={texts.retry} onAction={() => model.retry()} />;
+    case "connecting":
+      return <MessageView text={texts.connecting} />;
+  }
+}

@@ -1,0 +1,239 @@
+// Owns the visitor's side of a chat: when a session is opened, what is on view, and what the page is told.
+import { batch, computed, signal } from "@preact/signals";
+import {
+  ActionError,
+  Chat,
+  initialState,
+  isEnded,
+  isSpeech,
+  siteUser,
+  socketUrl,
+  Stored,
+  tabSession,
+  watchPage,
+  type Conversation,
+  type Metadata,
+  type Queue,
+  type State,
+  type WireEvent,
+} from "../client/src/index.ts";
+import { pageMetadata } from "./pageMetadata.ts";
+import { texts } from "./texts.ts";
+
+export interface Options {
+  /** The organisation whose queues are offered. */
+  realm: string;
+  /** Where the server is; by default where this script came from. */
+  address: string;
+  /** Offer only these queues, in this order. */
+  queues?: string[];
+  title?: string;
+  userName?: string;
+  audienceMetadata?: Metadata;
+  initialState?: WindowState;
+}
+
+export type WindowState = "hidden" | "minimised" | "open";
+export type View =
+  | { kind: "connecting" | "superseded" | "refused" | "queues" }
+  | { kind: "waiting"; queue: Queue }
+  | { kind: "conversation"; conversation: Conversation };
+export type LeveeEvent = "open" | "close" | "queued" | "started" | "message" | "ended";
+
+export class WidgetModel {
+  readonly state = signal<State>(initialState);
+  readonly windowState = signal<WindowState>("minimised");
+  readonly draft = signal("");
+  readonly requestError = signal<string | null>(null);
+  readonly view = computed<View>(() => viewOf(this.state.value));
+  readonly queues = computed<Queue[]>(() => this.offeredQueues());
+  readonly unread = computed(() =>
+    Object.values(this.state.value.conversations).reduce((sum, { unread }) => sum + unread, 0),
+  );
+  private chat: Chat;
+  private readonly user;
+  private readonly savedWindow;
+  private readonly listeners = new Map<LeveeEvent, Set<(detail?: unknown) => void>>();
+
+  constructor(readonly options: Options) {
+    this.user = siteUser(`levee.${options.realm}.user`);
+    this.savedWindow = new Stored<WindowState>(() => sessionStorage, `levee.${options.realm}.window`);
+    this.chat = this.newChat();
+    watchPage(() => this.chat.nudge());
+    document.addEventListener("visibilitychange", () => this.look());
+    const saved = this.savedWindow.load();
+    this.windowState.value = saved ?? options.initialState ?? "minimised";
+    // A session of this tab is taken up again, so that a minimised chat still counts what arrives.
+    if (this.chat.hasSession || this.windowState.value === "open") this.chat.start();
+  }
+
+  get title(): string {
+    return this.options.title ?? texts.title;
+  }
+
+  setWindow(next: WindowState): void {
+    if (next === this.windowState.value) return;
+    this.windowState.value = next;
+    this.savedWindow.save(next);
+    if (next === "open" && this.state.value.status === "idle") this.chat.start();
+    this.look();
+    this.tell(next === "open" ? "open" : "close");
+  }
+
+  async request(queueId: string): Promise<void> {
+    this.requestError.value = null;
+    try {
+      await this.chat.call("request_audience", {
+        queue_id: queueId,
+        audience_metadata: { ...pageMetadata(), ...this.options.audienceMetadata },
+      });
+    } catch (error) {
+      const type = error instanceof ActionError ? error.type : "";
+      this.requestError.value = texts.requestErrors[type] ?? texts.requestFailed;
+    }
+  }
+
+  /** Gives the place in the queue up: without a session there is nobody to wait. */
+  leaveQueue(): void {
+    this.chat.close();
+    this.user.save(null);
+    this.restart();
+  }
+
+  async startAgain(conversation: Conversation): Promise<void> {
+    await this.chat.part(conversation.id).catch(() => undefined);
+    this.describeQueues();
+  }
+
+  retry(): void {
+    this.chat.start();
+  }
+
+  takeOver(): void {
+    this.chat.takeOver();
+  }
+
+  write(conversation: Conversation, text: string): void {
+    this.draft.value = text;
+    this.chat.typed(conversation.id, text);
+  }
+
+  send(conversation: Conversation, text: string): void {
+    this.chat.sendText(conversation.id, text);
+    this.draft.value = "";
+  }
+
+  resend(conversation: Conversation, messageId: string): void {
+    this.chat.resend(conversation.id, messageId);
+  }
+
+  loadOlder(conversation: Conversation): void {
+    void this.chat.loadOlder(conversation.id);
+  }
+
+  on(event: LeveeEvent, listener: (detail?: unknown) => void): () => void {
+    const listeners = this.listeners.get(event) ?? new Set();
+    this.listeners.set(event, listeners.add(listener));
+    return () => listeners.delete(listener);
+  }
+
+  private newChat(): Chat {
+    const { realm, address, userName } = this.options;
+    const chat = new Chat({
+      url: socketUrl(address),
+      store: tabSession(`levee.${realm}.session`),
+      credentials: () => this.user.load() ?? { user_attrs: userName ? { name: userName } : {} },
+      rememberUser: (user_id, user_auth) => this.user.save({ user_id, user_auth }),
+      onEvent: (event) => this.receive(event),
+    });
+    chat.state.subscribe((state) => this.stateChanged(state));
+    return chat;
+  }
+
+  private restart(): void {
+    this.chat = this.newChat();
+    this.state.value = this.chat.state.value;
+    if (this.windowState.value === "open") this.chat.start();
+  }
+
+  private stateChanged(state: State): void {
+    const before = this.state.value.status;
+    batch(() => {
+      this.state.value = state;
+      if (!state.ready) this.requestError.value = null;
+    });
+    // A guest whose account has expired is simply a new guest.
+    if (state.status === "refused" && before !== "refused" && this.user.load()) {
+      this.user.save(null);
+      queueMicrotask(() => this.chat.start());
+    }
+  }
+
+  private receive(event: WireEvent): void {
+    switch (event.event) {
+      case "session_created":
+      case "user_found":
+        this.describeQueues();
+        this.look();
+        break;
+      case "audience_enqueued":
+        // In the middle of a conversation this is a transfer: the wait replaces what was before.
+        for (const id of Object.keys(this.state.value.conversations)) void this.chat.part(id);
+        this.tell("queued", { queueId: event.queue_id, position: event.queue_position });
+        break;
+      case "channel_joined":
+        this.draft.value = "";
+        this.look();
+        this.tell("started");
+        break;
+      case "channel_updated":
+        if (event.channel_attrs.closed || event.channel_attrs.suspended) this.tell("ended");
+        break;
+      case "message_received": {
+        const { messages } = this.state.value.conversations[event.channel_id ?? ""] ?? {};
+        const message = messages?.find(({ id }) => id === event.message_id);
+        const isOwn = event.message_user_id === this.state.value.user?.id;
+        if (message && !isOwn && isSpeech(message) && event.history_length === undefined) this.tell("message");
+        break;
+      }
+    }
+  }
+
+  private describeQueues(): void {
+    void this.chat.describeRealmQueues(this.options.realm, this.options.queues);
+  }
+
+  private look(): void {
+    const isSeen = this.windowState.value === "open" && document.visibilityState === "visible";
+    const view = this.view.value;
+    this.chat.look(isSeen && view.kind === "conversation" ? view.conversation.id : null);
+  }
+
+  private tell(event: LeveeEvent, detail?: unknown): void {
+    for (const listener of this.listeners.get(event) ?? []) {
+      try {
+        listener(detail);
+      } catch (error) {
+        // The page's mistake must not stop the chat.
+        console.error(error);
+      }
+    }
+  }
+
+  private offeredQueues(): Queue[] {
+    const { queues: wanted, realm } = this.options;
+    const all = Object.values(this.state.value.queues).filter(({ realmId }) => realmId === undefined || realmId === realm);
+    if (!wanted) return all.sort((a, b) => (a.attrs.name ?? "").localeCompare(b.attrs.name ?? ""));
+    return wanted.flatMap((id) => all.find((queue) => queue.id === id) ?? []);
+  }
+}
+
+function viewOf(state: State): View {
+  if (state.status === "refused" || state.status === "superseded") return { kind: state.status };
+  if (!state.ready) return { kind: "connecting" };
+  const queue = Object.values(state.queues).find(({ position }) => position !== undefined);
+  if (queue) return { kind: "waiting", queue };
+  const conversations = Object.values(state.conversations);
+  const conversation = conversations.find((candidate) => !isEnded(candidate)) ?? conversations.at(-1);
+  return conversation ? { kind: "conversation", conversation } : { kind: "queues" };
+}

@@ -1,0 +1,33 @@
+// Owns the widget's own words.
+
+export const texts = {
+  title: "Chat with us",
+  open: "Open chat",
+  minimise: "Minimise chat",
+  unread: (count: number) => (count === 1 ? "1 unread message" : `${count} unread messages`),
+  connecting: "Connecting…",
+  welcome: "How can we help?",
+  chooseQueue: "Choose a subject and we will find the right person for you.",
+  noQueues: "There is nobody to chat with at the moment. Please come back later.",
+  queueOpen: "Open",
+  queueClosed: "Closed",
+  queueWaiting: (count: number) => `${count} waiting`,
+  youAreNext: "You are next",
+  youAreNumber: (position: number) => `You are number ${position}`,
+  positionHint: "Your place is kept if you move to another page of this site. An agent will be with you soon.",
+  leave: "Leave the queue",
+  started: "Conversation started",
+  endedTitle: "The conversation has ended",
+  startAgain: "Start again",
+  superseded: "This chat goes on in another tab or window.",
+  continueHere: "Continue here",
+  refused: "The chat can't be opened at the moment.",
+  retry: "Try again",
+  requestErrors: {
+    queue_is_closed: "This queue has just closed.",
+    queue_is_full: "This queue is full at the moment. Please try again soon.",
+    queue_is_suspended: "This queue is out of service.",
+  } as Record<string, string>,
+  requestFailed: "That didn't work. Please try again.",
+  agent: "Agent",
+};
