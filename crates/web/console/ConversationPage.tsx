@@ -7,7 +7,7 @@ import { MessageList } from "../ui/MessageList.tsx";
 import { BackLink } from "./BackLink.tsx";
 import { CustomerData } from "./CustomerData.tsx";
 import { drafts, endConversation, hideConversation, loadOlder, resend, send, state, write } from "./model.ts";
-import { customerId, customerName, presence } from "./people.ts";
+import { customerId, customerName, nameIn, presence } from "./people.ts";
 import { PresenceDot } from "./Sidebar.tsx";
 import { texts } from "./texts.ts";
 
@@ -26,6 +26,7 @@ export function ConversationPage({ id }: { id: string }): JSX.Element {
         conversation={conversation}
         selfId={selfId}
         side="agent"
+        nameOf={(userId, writtenAs) => nameIn(conversation, userId, writtenAs)}
         onRetry={(messageId) => resend(id, messageId)}
         onOlder={() => loadOlder(id)}
       >

@@ -5,13 +5,16 @@ import { LinkedText } from "../ui/LinkedText.tsx";
 import { LockIcon } from "./icons.tsx";
 import { texts } from "./texts.ts";
 
+/** In a narrow window the data would leave no room for the messages, so it begins folded. */
+const hasRoom = matchMedia("(min-width: 761px) and (min-height: 560px)").matches;
+
 export function CustomerData({ metadata }: { metadata: Metadata }): JSX.Element | null {
   const { secure, ...plain } = metadata;
   const confirmed = rows(secure);
   const said = rows(plain);
   if (said.length + confirmed.length === 0) return null;
   return (
-    <details class="data" open>
+    <details class="data" open={hasRoom}>
       <summary>{texts.customerData}</summary>
       {confirmed.length > 0 && (
         <section aria-label={texts.secureData}>
@@ -43,7 +46,8 @@ function Rows({ rows: pairs }: { rows: [string, string][] }): JSX.Element {
 
 /** Nested values become rows of their own, so that a person never reads JSON. */
 export function rows(value: unknown, prefix = ""): [string, string][] {
-  if (typeof value !== "object" || value === null) return value == null ? [] : [[prefix, String(value)]];
+  if (value === null || value === undefined) return [];
+  if (typeof value !== "object") return [[prefix, typeof value === "string" ? value : JSON.stringify(value)]];
   return Object.entries(value).flatMap(([key, inner]) => {
     const label = texts.dataLabels[key] ?? key.replaceAll("_", " ");
     return rows(inner, prefix ? `${prefix} › ${label}` : label);

@@ -12,8 +12,8 @@ export function Login(): JSX.Element {
       <form
         onSubmit={(event) => {
           event.preventDefault();
-          const form = new FormData(event.currentTarget);
-          logIn(String(form.get("email")).trim(), String(form.get("password")));
+          const { email, password } = event.currentTarget.elements as unknown as Record<string, HTMLInputElement>;
+          logIn(email!.value.trim(), password!.value);
         }}
       >
         <Logo size={44} />

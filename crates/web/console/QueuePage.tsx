@@ -54,7 +54,7 @@ function EmptyQueue({ isClosed }: { isClosed: boolean }): JSX.Element {
 
 function WaitingList({ queue }: { queue: Queue }): JSX.Element {
   return (
-    <section class="waiting" aria-labelledby="waiting-title">
+    <section class="waiting-list" aria-labelledby="waiting-title">
       <h2 id="waiting-title">{texts.whoWaits}</h2>
       <ol>
         {queue.waiting.map((waiting) => (

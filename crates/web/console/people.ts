@@ -1,5 +1,5 @@
 // Owns what people are called and whether they are there.
-import type { Conversation, UserAttrs } from "../client/src/index.ts";
+import { memberName, type Conversation, type UserAttrs } from "../client/src/index.ts";
 import { texts } from "./texts.ts";
 
 export type Presence = "online" | "idle" | "offline";
@@ -13,6 +13,10 @@ export function guestName(userId: string, name?: string): string {
   return name ?? texts.guest(userId);
 }
 
+export function nameIn(conversation: Conversation, userId: string | undefined, writtenAs?: string): string {
+  return memberName(conversation, userId) ?? writtenAs ?? (userId === undefined ? texts.product : guestName(userId));
+}
+
 /** The customer is the member who neither is the agent at this console nor runs the conversation. */
 export function customerId({ members }: Conversation, selfId: string | undefined): string | undefined {
   const others = Object.keys(members).filter((id) => id !== selfId);
@@ -21,7 +25,5 @@ export function customerId({ members }: Conversation, selfId: string | undefined
 
 export function customerName(conversation: Conversation, selfId: string | undefined): string {
   const id = customerId(conversation, selfId);
-  if (id === undefined) return texts.customer;
-  const attrs = conversation.members[id]!.user_attrs;
-  return guestName(id, attrs.realname ?? attrs.name);
+  return id === undefined ? texts.customer : nameIn(conversation, id);
 }

@@ -53,10 +53,10 @@ function connect(socket: WebSocket, sessions: Map<string, Session>, world: FakeW
     socket.close();
   };
   const act = (action: Header, parts: unknown[]) => {
-    if (action.action === "ping") return socket.send(JSON.stringify({ event: "pong", action_id: action.action_id }));
+    if (action.action === "ping") { socket.send(JSON.stringify({ event: "pong", action_id: action.action_id })); return; }
     if (action.action === "create_session") {
       const user = world.login(action);
-      if (!user) return refuse("access_denied");
+      if (!user) { refuse("access_denied"); return; }
       session = new Session(`s${sessions.size + 1}`, user.id);
       sessions.set(session.id, session);
       session.socket = socket;
@@ -65,11 +65,11 @@ function connect(socket: WebSocket, sessions: Map<string, Session>, world: FakeW
     }
     if (action.action === "resume_session" && action.session_id) {
       session = sessions.get(action.session_id as string) ?? null;
-      if (!session) return refuse("session_not_found");
+      if (!session) { refuse("session_not_found"); return; }
       session.resume(socket, action.event_id as number);
       return;
     }
-    if (!session) return refuse("session_not_found");
+    if (!session) { refuse("session_not_found"); return; }
     if (action.event_id) session.acknowledge(action.event_id as number);
     if (action.action === "close_session") {
       sessions.delete(session.id);

@@ -57,7 +57,7 @@ export class FakeWorld {
       const user = this.users.get(action.user_id as string);
       return user && user.auth === action.user_auth ? user : null;
     }
-    const id = `guest${++this.count}`;
+    const id = `05kq${(++this.count * 7919 + 20000).toString(32)}`;
     const user = { id, auth: `secret${id}`, attrs: { ...(action.user_attrs as Header), guest: true, connected: true } };
     this.users.set(id, user);
     return user;

@@ -8,8 +8,8 @@ export interface ComposerProps {
   text: string;
   disabled?: boolean;
   autoFocus?: boolean;
-  onText(text: string): void;
-  onSend(text: string): void;
+  onText: (text: string) => void;
+  onSend: (text: string) => void;
 }
 
 export function Composer({ text, disabled = false, autoFocus = false, onText, onSend }: ComposerProps): JSX.Element {

@@ -1,18 +1,19 @@
 // Owns showing a conversation: the log of messages, who is writing, and staying at its end while it grows.
 import type { ComponentChildren, JSX } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
-import { memberName, type Conversation, type Message } from "../client/src/state.ts";
+import type { Conversation, Message } from "../client/src/state.ts";
 import { LinkedText } from "./LinkedText.tsx";
 import { texts } from "./texts.ts";
 import { clockTime, dayName } from "./time.ts";
-import { spokenText, timeline, type Group, type Side } from "./timeline.ts";
+import { spokenText, timeline, type Group, type NameOf, type Side } from "./timeline.ts";
 
 export interface MessageListProps {
   conversation: Conversation;
   selfId: string | undefined;
   side: Side;
-  onRetry(messageId: string): void;
-  onOlder(): void;
+  nameOf: NameOf;
+  onRetry: (messageId: string) => void;
+  onOlder: () => void;
   /** Stands before the first message. */
   children?: ComponentChildren;
 }
@@ -20,7 +21,8 @@ export interface MessageListProps {
 /** How near to the end still counts as reading the end, in pixels. */
 const NEAR_END = 80;
 
-export function MessageList({ conversation, selfId, side, onRetry, onOlder, children }: MessageListProps): JSX.Element {
+export function MessageList(props: MessageListProps): JSX.Element {
+  const { conversation, selfId, side, nameOf, onRetry, onOlder, children } = props;
   const log = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
   const before = useRef<{ first?: string; height: number; last?: string }>({ height: 0 });
@@ -61,18 +63,18 @@ export function MessageList({ conversation, selfId, side, onRetry, onOlder, chil
           </button>
         )}
         {children}
-        {timeline(conversation, selfId, side).map((row) => {
+        {timeline(conversation, selfId, side, nameOf).map((row) => {
           if (row.kind === "day") return <div class="lv-day" key={row.key}>{dayName(row.time)}</div>;
           if (row.kind === "info") return <div class="lv-info" key={row.key}>{row.text}</div>;
           return <MessageGroup key={row.key} group={row} onRetry={onRetry} />;
         })}
       </div>
-      <TypingLine conversation={conversation} selfId={selfId} />
+      <TypingLine conversation={conversation} selfId={selfId} nameOf={nameOf} />
     </>
   );
 }
 
-function MessageGroup({ group, onRetry }: { group: Group; onRetry(messageId: string): void }): JSX.Element {
+function MessageGroup({ group, onRetry }: { group: Group; onRetry: (messageId: string) => void }): JSX.Element {
   const last = group.messages.at(-1)!;
   return (
     <div class={group.own ? "lv-group own" : "lv-group"}>
@@ -87,7 +89,7 @@ function MessageGroup({ group, onRetry }: { group: Group; onRetry(messageId: str
   );
 }
 
-function Bubble({ message, onRetry }: { message: Message; onRetry(messageId: string): void }): JSX.Element {
+function Bubble({ message, onRetry }: { message: Message; onRetry: (messageId: string) => void }): JSX.Element {
   return (
     <>
       <div class={message.delivery ? `lv-bubble ${message.delivery}` : "lv-bubble"}>
@@ -105,7 +107,11 @@ function Bubble({ message, onRetry }: { message: Message; onRetry(messageId: str
   );
 }
 
-function TypingLine({ conversation, selfId }: { conversation: Conversation; selfId: string | undefined }): JSX.Element {
+function TypingLine({
+  conversation,
+  selfId,
+  nameOf,
+}: Pick<MessageListProps, "conversation" | "selfId" | "nameOf">): JSX.Element {
   const writer = Object.keys(conversation.writingSince).find((id) => id !== selfId);
   return (
     <div class="lv-typing" role="status">
@@ -116,7 +122,7 @@ function TypingLine({ conversation, selfId }: { conversation: Conversation; self
             <i />
             <i />
           </span>
-          {texts.writing(memberName(conversation, writer) ?? texts.someone)}
+          {texts.writing(nameOf(writer))}
         </>
       )}
     </div>

@@ -2,7 +2,6 @@
 
 export const texts = {
   you: "You",
-  someone: "Someone",
   messages: "Messages",
   messageLabel: "Your message",
   messagePlaceholder: "Enter your message",

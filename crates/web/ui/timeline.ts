@@ -1,5 +1,5 @@
 // Owns how a conversation's messages are arranged for reading: days, groups by author, quiet lines. Pure.
-import { isSpeech, memberName, messageText, type Conversation, type Message } from "../client/src/state.ts";
+import { isSpeech, messageText, type Conversation, type Message } from "../client/src/state.ts";
 import { texts } from "./texts.ts";
 
 export type Side = "agent" | "customer";
@@ -19,12 +19,22 @@ export type Row = Group | { kind: "day"; key: string; time: number } | { kind: "
 /** Messages by one author further apart than this begin a new group, so that the time shown stays true. */
 const GROUP_SECONDS = 300;
 
-export function timeline(conversation: Conversation, selfId: string | undefined, side: Side): Row[] {
+/** What a face calls a member of the conversation; also one whose account has no name. */
+export type NameOf = (userId: string | undefined, writtenAs?: string) => string;
+
+export function timeline(
+  conversation: Conversation,
+  selfId: string | undefined,
+  side: Side,
+  nameOf: NameOf,
+  today = new Date().toDateString(),
+): Row[] {
   const rows: Row[] = [];
-  let day = "";
+  // A conversation of today needs no date.
+  let day = today;
   for (const message of conversation.messages) {
     if (message.hidden || message.fold) continue;
-    const info = isSpeech(message) ? null : infoText(message, conversation, selfId, side);
+    const info = isSpeech(message) ? null : infoText(message, conversation, selfId, side, nameOf);
     if (!isSpeech(message) && info === null) continue;
     const messageDay = new Date(message.time * 1000).toDateString();
     if (messageDay !== day) rows.push({ kind: "day", key: `day:${messageDay}`, time: message.time });
@@ -43,7 +53,7 @@ export function timeline(conversation: Conversation, selfId: string | undefined,
       key: message.id,
       userId: message.userId,
       own: message.userId === selfId,
-      name: memberName(conversation, message.userId) ?? message.userName ?? texts.someone,
+      name: nameOf(message.userId, message.userName),
       time: message.time,
       messages: [message],
     });
@@ -65,10 +75,11 @@ function infoText(
   conversation: Conversation,
   selfId: string | undefined,
   side: Side,
+  nameOf: NameOf,
 ): string | null {
   const userId = typeof content.user_id === "string" ? content.user_id : undefined;
   const named = typeof content.user_name === "string" ? content.user_name : undefined;
-  const name = named ?? memberName(conversation, userId) ?? texts.someone;
+  const name = nameOf(userId, named);
   switch (type) {
     case "ninchat.com/info/join":
       // The two who begin a conversation see that said in other words.

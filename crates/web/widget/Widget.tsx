@@ -45,7 +45,7 @@ export function Widget({ model }: { model: WidgetModel }): JSX.Element | null {
         if (event.key === "Escape") model.setWindow("minimised");
       }}
     >
-      <header class="bar">
+      <div class="bar">
         <ChatIcon size={22} />
         <h2>{model.title}</h2>
         <button
@@ -57,7 +57,7 @@ export function Widget({ model }: { model: WidgetModel }): JSX.Element | null {
         >
           <MinimiseIcon />
         </button>
-      </header>
+      </div>
       <div role="status">
         {model.state.value.status === "reconnecting" && <p class="lv-notice">{shared.reconnecting}</p>}
       </div>

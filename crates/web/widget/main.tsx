@@ -35,8 +35,8 @@ const api = {
     model = new WidgetModel({ ...options, address });
     for (const [event, listener] of waiting.splice(0)) model.on(event, listener);
     const created = model;
-    if (document.body) mount(created);
-    else document.addEventListener("DOMContentLoaded", () => mount(created));
+    if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", () => mount(created));
+    else mount(created);
   },
   open: () => setWindow("open"),
   close: () => setWindow("minimised"),

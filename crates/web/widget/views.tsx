@@ -1,13 +1,13 @@
 // Owns what the widget's window shows from the choice of a queue to the end of the conversation.
 import type { JSX } from "preact";
-import { isEnded, type Conversation, type Queue } from "../client/src/index.ts";
+import { isEnded, memberName, type Conversation, type Queue } from "../client/src/index.ts";
 import { Composer } from "../ui/Composer.tsx";
 import { ChevronIcon } from "../ui/icons.tsx";
 import { MessageList } from "../ui/MessageList.tsx";
 import type { WidgetModel } from "./model.ts";
 import { texts } from "./texts.ts";
 
-export function MessageView(props: { text: string; action?: string; onAction?(): void }): JSX.Element {
+export function MessageView(props: { text: string; action?: string; onAction?: () => void }): JSX.Element {
   return (
     <div class="view centred" role="status">
       <p>{props.text}</p>
@@ -39,7 +39,7 @@ export function QueueList({ model }: { model: WidgetModel }): JSX.Element {
   );
 }
 
-function QueueButton({ queue, onPick }: { queue: Queue; onPick(): void }): JSX.Element {
+function QueueButton({ queue, onPick }: { queue: Queue; onPick: () => void }): JSX.Element {
   const isClosed = queue.attrs.closed === true || queue.attrs.suspended === true;
   const waiting = queue.attrs.length ?? 0;
   return (
@@ -83,6 +83,7 @@ export function ConversationView({ model, conversation }: { model: WidgetModel; 
         conversation={conversation}
         selfId={model.state.value.user?.id}
         side="customer"
+        nameOf={(userId, writtenAs) => memberName(conversation, userId) ?? writtenAs ?? texts.agent}
         onRetry={(messageId) => model.resend(conversation, messageId)}
         onOlder={() => model.loadOlder(conversation)}
       >

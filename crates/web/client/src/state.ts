@@ -91,8 +91,7 @@ export function messageText(message: Message): string {
 }
 
 export function memberName(conversation: Conversation, userId: string | undefined): string | undefined {
-  if (userId === undefined) return undefined;
-  const attrs = conversation.members[userId]?.user_attrs;
+  const attrs = conversation.members[userId ?? ""]?.user_attrs;
   return attrs?.realname ?? attrs?.name;
 }
 

@@ -30,7 +30,7 @@ describe("a session", () => {
 
   it("understands binary frames and ignores empty ones", async () => {
     const chat = await chatInConversation();
-    const bytes = (value: object) => new TextEncoder().encode(JSON.stringify(value)).buffer as ArrayBuffer;
+    const bytes = (value: object) => new TextEncoder().encode(JSON.stringify(value)).buffer;
     ScriptedSocket.latest.frame("");
     ScriptedSocket.latest.frame(new ArrayBuffer(0));
     ScriptedSocket.latest.frame(bytes({ event: "message_received", event_id: 4, frames: 1, ...textMessage("11", "you") }));
