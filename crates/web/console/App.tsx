@@ -8,6 +8,7 @@ import { QueuePage } from "./QueuePage.tsx";
 import { navigate, route } from "./route.ts";
 import { Sidebar } from "./Sidebar.tsx";
 import { texts } from "./texts.ts";
+import { ChatIcon } from "../ui/icons.tsx";
 import { texts as shared } from "../ui/texts.ts";
 
 export function App(): JSX.Element {
@@ -59,6 +60,9 @@ function Page(): JSX.Element {
     case "home":
       return (
         <div class="blank">
+          <span class="blank-icon">
+            <ChatIcon size={32} />
+          </span>
           <h1>{texts.homeTitle}</h1>
           <p>{texts.homeHint}</p>
         </div>

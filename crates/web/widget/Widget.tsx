@@ -1,9 +1,9 @@
 // Owns the widget's frame: the launcher, the window, and which view is inside.
 import type { JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { ChatIcon, MinimiseIcon } from "../ui/icons.tsx";
 import { texts as shared } from "../ui/texts.ts";
-import type { WidgetModel } from "./model.ts";
+import { viewOf, type WidgetModel, type WidgetState } from "./model.ts";
 import { texts } from "./texts.ts";
 import { ConversationView, MessageView, QueueList, WaitingView } from "./views.tsx";
 
@@ -11,7 +11,10 @@ export function Widget({ model }: { model: WidgetModel }): JSX.Element | null {
   const launcher = useRef<HTMLButtonElement>(null);
   const panel = useRef<HTMLDivElement>(null);
   const wasOpen = useRef<boolean | null>(null);
-  const windowState = model.windowState.value;
+  const [state, setState] = useState(model.state.value);
+  const windowState = state.window;
+
+  useLayoutEffect(() => model.state.subscribe(setState), [model]);
 
   useEffect(() => {
     const isOpen = windowState === "open";
@@ -23,7 +26,7 @@ export function Widget({ model }: { model: WidgetModel }): JSX.Element | null {
 
   if (windowState === "hidden") return null;
   if (windowState === "minimised") {
-    const unread = model.unread.value;
+    const unread = Object.values(state.chat.conversations).reduce((sum, conversation) => sum + conversation.unread, 0);
     const label = unread > 0 ? `${texts.open}, ${texts.unread(unread)}` : texts.open;
     return (
       <button type="button" class="launcher" ref={launcher} aria-label={label} onClick={() => model.setWindow("open")}>
@@ -59,22 +62,22 @@ export function Widget({ model }: { model: WidgetModel }): JSX.Element | null {
         </button>
       </div>
       <div role="status">
-        {model.state.value.status === "reconnecting" && <p class="lv-notice">{shared.reconnecting}</p>}
+        {state.chat.status === "reconnecting" && <p class="lv-notice">{shared.reconnecting}</p>}
       </div>
-      <CurrentView model={model} />
+      <CurrentView model={model} state={state} />
     </div>
   );
 }
 
-function CurrentView({ model }: { model: WidgetModel }): JSX.Element {
-  const view = model.view.value;
+function CurrentView({ model, state }: { model: WidgetModel; state: WidgetState }): JSX.Element {
+  const view = viewOf(state.chat);
   switch (view.kind) {
     case "conversation":
-      return <ConversationView model={model} conversation={view.conversation} />;
+      return <ConversationView model={model} state={state} conversation={view.conversation} />;
     case "waiting":
       return <WaitingView model={model} queue={view.queue} />;
     case "queues":
-      return <QueueList model={model} />;
+      return <QueueList model={model} state={state} />;
     case "superseded":
       return <MessageView text={texts.superseded} action={texts.continueHere} onAction={() => model.takeOver()} />;
     case "refused":

@@ -1,5 +1,4 @@
 // Owns the widget's entry: the script tag's attributes, the `Levee` object for the page, the shadow root.
-import { effect } from "@preact/signals";
 import { render } from "preact";
 import chatCss from "../ui/chat.css?inline";
 import tokensCss from "../ui/tokens.css?inline";
@@ -21,9 +20,9 @@ function mount(created: WidgetModel): void {
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(tokensCss + chatCss + widgetCss);
   root.adoptedStyleSheets = [sheet];
-  effect(() => {
-    host.className = created.windowState.value;
-  });
+  const nameState = () => (host.className = created.state.value.window);
+  created.state.subscribe(nameState);
+  nameState();
   document.body.append(host);
   render(<Widget model={created} />, root);
 }
@@ -40,7 +39,7 @@ const api = {
   },
   open: () => setWindow("open"),
   close: () => setWindow("minimised"),
-  toggle: () => setWindow(model?.windowState.value === "open" ? "minimised" : "open"),
+  toggle: () => setWindow(model?.isOpen ? "minimised" : "open"),
   /** Calls `listener` at an event; returns how to stop that. */
   on(event: LeveeEvent, listener: (detail?: unknown) => void): () => void {
     if (model) return model.on(event, listener);

@@ -1,11 +1,11 @@
 // Owns the visitor's side of a chat: when a session is opened, what is on view, and what the page is told.
-import { batch, computed, signal } from "@preact/signals";
 import {
   ActionError,
   Chat,
   initialState,
   isEnded,
   isSpeech,
+  Observable,
   siteUser,
   socketUrl,
   Stored,
@@ -38,18 +38,18 @@ export type View =
   | { kind: "connecting" | "superseded" | "refused" | "queues" }
   | { kind: "waiting"; queue: Queue }
   | { kind: "conversation"; conversation: Conversation };
+/** All that the widget is drawn from. */
+export interface WidgetState {
+  chat: State;
+  window: WindowState;
+  draft: string;
+  requestError: string | null;
+}
 export type LeveeEvent = "open" | "close" | "queued" | "started" | "message" | "ended";
 
 export class WidgetModel {
-  readonly state = signal<State>(initialState);
-  readonly windowState = signal<WindowState>("minimised");
-  readonly draft = signal("");
-  readonly requestError = signal<string | null>(null);
-  readonly view = computed<View>(() => viewOf(this.state.value));
-  readonly queues = computed<Queue[]>(() => this.offeredQueues());
-  readonly unread = computed(() =>
-    Object.values(this.state.value.conversations).reduce((sum, { unread }) => sum + unread, 0),
-  );
+  // A plain observable, not signals: a page that only embeds the chat shouldn't load 3 kB more for one watcher.
+  readonly state: Observable<WidgetState>;
   private chat: Chat;
   private readonly user;
   private readonly savedWindow;
@@ -58,30 +58,38 @@ export class WidgetModel {
   constructor(readonly options: Options) {
     this.user = siteUser(`levee.${options.realm}.user`);
     this.savedWindow = new Stored<WindowState>(() => sessionStorage, `levee.${options.realm}.window`);
+    this.state = new Observable<WidgetState>({
+      chat: initialState,
+      window: this.savedWindow.load() ?? options.initialState ?? "minimised",
+      draft: "",
+      requestError: null,
+    });
     this.chat = this.newChat();
     watchPage(() => this.chat.nudge());
     document.addEventListener("visibilitychange", () => this.look());
-    const saved = this.savedWindow.load();
-    this.windowState.value = saved ?? options.initialState ?? "minimised";
     // A session of this tab is taken up again, so that a minimised chat still counts what arrives.
-    if (this.chat.hasSession || this.windowState.value === "open") this.chat.start();
+    if (this.chat.hasSession || this.isOpen) this.chat.start();
   }
 
   get title(): string {
     return this.options.title ?? texts.title;
   }
 
+  get isOpen(): boolean {
+    return this.state.value.window === "open";
+  }
+
   setWindow(next: WindowState): void {
-    if (next === this.windowState.value) return;
-    this.windowState.value = next;
+    if (next === this.state.value.window) return;
+    this.patch({ window: next });
     this.savedWindow.save(next);
-    if (next === "open" && this.state.value.status === "idle") this.chat.start();
+    if (next === "open" && this.state.value.chat.status === "idle") this.chat.start();
     this.look();
     this.tell(next === "open" ? "open" : "close");
   }
 
   async request(queueId: string): Promise<void> {
-    this.requestError.value = null;
+    this.patch({ requestError: null });
     try {
       await this.chat.call("request_audience", {
         queue_id: queueId,
@@ -89,7 +97,7 @@ export class WidgetModel {
       });
     } catch (error) {
       const type = error instanceof ActionError ? error.type : "";
-      this.requestError.value = texts.requestErrors[type] ?? texts.requestFailed;
+      this.patch({ requestError: texts.requestErrors[type] ?? texts.requestFailed });
     }
   }
 
@@ -114,13 +122,13 @@ export class WidgetModel {
   }
 
   write(conversation: Conversation, text: string): void {
-    this.draft.value = text;
+    this.patch({ draft: text });
     this.chat.typed(conversation.id, text);
   }
 
   send(conversation: Conversation, text: string): void {
     this.chat.sendText(conversation.id, text);
-    this.draft.value = "";
+    this.patch({ draft: "" });
   }
 
   resend(conversation: Conversation, messageId: string): void {
@@ -152,16 +160,17 @@ export class WidgetModel {
 
   private restart(): void {
     this.chat = this.newChat();
-    this.state.value = this.chat.state.value;
-    if (this.windowState.value === "open") this.chat.start();
+    this.patch({ chat: this.chat.state.value });
+    if (this.isOpen) this.chat.start();
+  }
+
+  private patch(change: Partial<WidgetState>): void {
+    this.state.set({ ...this.state.value, ...change });
   }
 
   private stateChanged(state: State): void {
-    const before = this.state.value.status;
-    batch(() => {
-      this.state.value = state;
-      if (!state.ready) this.requestError.value = null;
-    });
+    const before = this.state.value.chat.status;
+    this.patch({ chat: state });
     // A guest whose account has expired is simply a new guest.
     if (state.status === "refused" && before !== "refused" && this.user.load()) {
       this.user.save(null);
@@ -173,16 +182,16 @@ export class WidgetModel {
     switch (event.event) {
       case "session_created":
       case "user_found":
-        this.describeQueues();
+        if (viewOf(this.state.value.chat).kind === "queues") this.describeQueues();
         this.look();
         break;
       case "audience_enqueued":
         // In the middle of a conversation this is a transfer: the wait replaces what was before.
-        for (const id of Object.keys(this.state.value.conversations)) void this.chat.part(id);
+        for (const id of Object.keys(this.state.value.chat.conversations)) void this.chat.part(id);
         this.tell("queued", { queueId: event.queue_id, position: event.queue_position });
         break;
       case "channel_joined":
-        this.draft.value = "";
+        this.patch({ draft: "" });
         this.look();
         this.tell("started");
         break;
@@ -190,9 +199,9 @@ export class WidgetModel {
         if (event.channel_attrs.closed || event.channel_attrs.suspended) this.tell("ended");
         break;
       case "message_received": {
-        const { messages } = this.state.value.conversations[event.channel_id ?? ""] ?? {};
+        const { messages } = this.state.value.chat.conversations[event.channel_id ?? ""] ?? {};
         const message = messages?.find(({ id }) => id === event.message_id);
-        const isOwn = event.message_user_id === this.state.value.user?.id;
+        const isOwn = event.message_user_id === this.state.value.chat.user?.id;
         if (message && !isOwn && isSpeech(message) && event.history_length === undefined) this.tell("message");
         break;
       }
@@ -204,8 +213,8 @@ export class WidgetModel {
   }
 
   private look(): void {
-    const isSeen = this.windowState.value === "open" && document.visibilityState === "visible";
-    const view = this.view.value;
+    const isSeen = this.isOpen && document.visibilityState === "visible";
+    const view = viewOf(this.state.value.chat);
     this.chat.look(isSeen && view.kind === "conversation" ? view.conversation.id : null);
   }
 
@@ -219,16 +228,17 @@ export class WidgetModel {
       }
     }
   }
-
-  private offeredQueues(): Queue[] {
-    const { queues: wanted, realm } = this.options;
-    const all = Object.values(this.state.value.queues).filter(({ realmId }) => realmId === undefined || realmId === realm);
-    if (!wanted) return all.sort((a, b) => (a.attrs.name ?? "").localeCompare(b.attrs.name ?? ""));
-    return wanted.flatMap((id) => all.find((queue) => queue.id === id) ?? []);
-  }
 }
 
-function viewOf(state: State): View {
+/** The queues that the visitor may choose from. */
+export function offeredQueues({ queues }: State, { queues: wanted, realm }: Options): Queue[] {
+  const all = Object.values(queues).filter(({ realmId }) => realmId === undefined || realmId === realm);
+  if (!wanted) return all.sort((a, b) => (a.attrs.name ?? "").localeCompare(b.attrs.name ?? ""));
+  return wanted.flatMap((id) => all.find((queue) => queue.id === id) ?? []);
+}
+
+/** What is on view follows from the state alone, so a reload leads back to the same place. */
+export function viewOf(state: State): View {
   if (state.status === "refused" || state.status === "superseded") return { kind: state.status };
   if (!state.ready) return { kind: "connecting" };
   const queue = Object.values(state.queues).find(({ position }) => position !== undefined);

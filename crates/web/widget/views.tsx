@@ -4,7 +4,7 @@ import { isEnded, memberName, type Conversation, type Queue } from "../client/sr
 import { Composer } from "../ui/Composer.tsx";
 import { ChevronIcon } from "../ui/icons.tsx";
 import { MessageList } from "../ui/MessageList.tsx";
-import type { WidgetModel } from "./model.ts";
+import { offeredQueues, type WidgetModel, type WidgetState } from "./model.ts";
 import { texts } from "./texts.ts";
 
 export function MessageView(props: { text: string; action?: string; onAction?: () => void }): JSX.Element {
@@ -20,9 +20,9 @@ export function MessageView(props: { text: string; action?: string; onAction?: (
   );
 }
 
-export function QueueList({ model }: { model: WidgetModel }): JSX.Element {
-  const queues = model.queues.value;
-  const error = model.requestError.value;
+export function QueueList({ model, state }: { model: WidgetModel; state: WidgetState }): JSX.Element {
+  const queues = offeredQueues(state.chat, model.options);
+  const error = state.requestError;
   return (
     <div class="view">
       <h3>{texts.welcome}</h3>
@@ -74,14 +74,22 @@ export function WaitingView({ model, queue }: { model: WidgetModel; queue: Queue
   );
 }
 
-export function ConversationView({ model, conversation }: { model: WidgetModel; conversation: Conversation }): JSX.Element {
+export function ConversationView({
+  model,
+  state,
+  conversation,
+}: {
+  model: WidgetModel;
+  state: WidgetState;
+  conversation: Conversation;
+}): JSX.Element {
   const ended = isEnded(conversation);
   return (
     <div class="conversation">
       <MessageList
         key={conversation.id}
         conversation={conversation}
-        selfId={model.state.value.user?.id}
+        selfId={state.chat.user?.id}
         side="customer"
         nameOf={(userId, writtenAs) => memberName(conversation, userId) ?? writtenAs ?? texts.agent}
         onRetry={(messageId) => model.resend(conversation, messageId)}
@@ -98,7 +106,7 @@ export function ConversationView({ model, conversation }: { model: WidgetModel; 
         </div>
       ) : (
         <Composer
-          text={model.draft.value}
+          text={state.draft}
           autoFocus
           onText={(text) => model.write(conversation, text)}
           onSend={(text) => model.send(conversation, text)}

@@ -28,8 +28,9 @@ export function apply(state: State, event: WireEvent, occasion: Occasion): State
       for (const [id, queue] of Object.entries(event.realm_queues)) {
         next = patchQueue(next, id, {
           attrs: queue.queue_attrs,
-          position: queue.queue_position,
           realmId: event.realm_id,
+          // Not saying a position doesn't take one away.
+          ...(queue.queue_position !== undefined && { position: queue.queue_position }),
         });
       }
       return next;

@@ -2,6 +2,7 @@
 export * from "./browser.ts";
 export * from "./chat.ts";
 export type { ConnectionStatus, SessionParams, SessionStore } from "./connection.ts";
+export { Observable } from "./observable.ts";
 export { ActionError } from "./pending.ts";
 export * from "./state.ts";
 export type * from "./wire.ts";

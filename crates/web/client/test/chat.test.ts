@@ -136,7 +136,8 @@ describe("queues", () => {
     const queue_attrs = { name: "Help", length: 3 };
     ScriptedSocket.latest.event("audience_enqueued", { queue_id: "q1", queue_attrs, queue_position: 3, audience_id: "a2" });
     ScriptedSocket.latest.event("queue_updated", { queue_id: "q1", queue_attrs, queue_position: 2 });
-    expect(chat.state.value.queues.q1!.position).toBe(2);
+    ScriptedSocket.latest.event("realm_queues_found", { realm_id: "r1", realm_queues: { q1: { queue_attrs } } });
+    expect(chat.state.value.queues.q1).toMatchObject({ position: 2, realmId: "r1" });
     ScriptedSocket.latest.event("channel_joined", { ...CHANNEL, channel_id: "c2" });
     expect(chat.state.value.queues.q1!.position).toBeUndefined();
   });
