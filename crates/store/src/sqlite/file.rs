@@ -73,6 +73,7 @@ pub(super) fn write_options(path: &Path, options: &SqliteOptions) -> SqliteConne
         .pragma("wal_autocheckpoint", "4096")
         .pragma("journal_size_limit", "67108864")
         .pragma("cache_size", "-16384")
+        .pragma("temp_store", "MEMORY")
         .thread_name(|_| "levee-store-sql".into());
     if let Some(bytes) = options.max_bytes {
         connect = connect.pragma("max_page_count", (bytes / u64::from(PAGE)).max(1).to_string());

@@ -14,6 +14,9 @@ type Error = sqlx::Error;
 const MAX_ROWS: usize = 1_024;
 
 /// A statement over many rows: `head`, then `(?,?),(?,?)…`, then `tail`.
+///
+/// `OR ROLLBACK`, because a row that fails ends the transaction anyway: without it SQLite would keep a
+/// copy of each page before it changes it, to undo the one statement.
 struct Shape {
     head: &'static str,
     columns: usize,
@@ -21,17 +24,17 @@ struct Shape {
 }
 
 const STREAMS: Shape = Shape {
-    head: "INSERT INTO streams(id,name) SELECT * FROM (VALUES ",
+    head: "INSERT OR ROLLBACK INTO streams(id,name) SELECT * FROM (VALUES ",
     columns: 2,
     tail: ") WHERE column1 IS NOT NULL",
 };
 const RECORDS: Shape = Shape {
-    head: "INSERT INTO records(id,time,kind,author,flags,body) SELECT * FROM (VALUES ",
+    head: "INSERT OR ROLLBACK INTO records(id,time,kind,author,flags,body) SELECT * FROM (VALUES ",
     columns: 6,
     tail: ") WHERE column1 IS NOT NULL",
 };
 const SNAPSHOTS: Shape = Shape {
-    head: "INSERT INTO snapshots(stream,seq,body) SELECT * FROM (VALUES ",
+    head: "INSERT OR ROLLBACK INTO snapshots(stream,seq,body) SELECT * FROM (VALUES ",
     columns: 3,
     tail: ") WHERE column1 IS NOT NULL ON CONFLICT(stream) DO UPDATE \
            SET seq=excluded.seq,body=excluded.body WHERE excluded.seq>=snapshots.seq",
