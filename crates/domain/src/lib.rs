@@ -1,1 +1,19 @@
-//! domain
+//! Pure state machines of the chat: session, user, realm, queue, conversation.
+//!
+//! A machine decides what an action or an order means ([`Machine::decide`]) and is the fold of its
+//! records ([`Machine::apply`]). It knows no actor framework, does no I/O, reads no clock and draws no
+//! random number: all that comes in as arguments, so that every rule can be tested as a table.
+
+pub mod conversation;
+pub mod entity;
+pub mod machine;
+pub mod queue;
+pub mod realm;
+pub mod rights;
+pub mod session;
+pub mod user;
+pub mod view;
+
+pub use entity::Entity;
+pub use machine::{Actor, Answer, Command, Emit, History, Input, Machine, Moment, Step};
+pub use view::{Effect, Kind, Line, Stream, To, View, roles};

@@ -132,6 +132,18 @@ impl Body {
         Self { header: text.into(), parts }
     }
 
+    /// An event whose header was kept as a value, its name among the properties.
+    pub fn from_value(event: &serde_json::Value) -> Self {
+        let mut text = Vec::with_capacity(192);
+        let name = event["event"].as_str().unwrap_or_default();
+        text.extend_from_slice(format!("{{\"event\":\"{name}\"").as_bytes());
+        for (key, value) in event.as_object().into_iter().flatten().filter(|(key, _)| *key != "event") {
+            text.extend_from_slice(format!(",{}:{value}", serde_json::Value::from(key.as_str())).as_bytes());
+        }
+        text.push(b'}');
+        Self { header: text.into(), parts: Vec::new() }
+    }
+
     /// The `error` event for a rejection.
     pub fn error(rejection: &Rejection) -> Self {
         Self::new(&rejection.event())

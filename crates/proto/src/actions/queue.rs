@@ -18,7 +18,7 @@ parameters! {
     /// Goes to the end of a queue.
     RequestAudience { queue_id: Id ; audience_metadata: Object }
     /// Takes the next customer, or a certain one, from a queue.
-    AcceptAudience { queue_id: Id ;  }
+    AcceptAudience { queue_id: Id ; audience_id: Id }
     /// Ends an audience and puts its customer into another queue.
     TransferAudience { audience_id: Id, queue_id: Id ;  }
     /// Leaves a contact request without a chat.

@@ -1,0 +1,505 @@
+//! What a conversation decides.
+
+use super::records::{ConversationOrder, ConversationRecord, Member, Message, Part};
+use super::{Conversation, Decision, Form, views};
+use crate::machine::{Actor, Answer, Emit, History, Machine, Moment, Step};
+use crate::rights::{Right, Standing};
+use crate::view::{Stream, To};
+use bytes::Bytes;
+use levee_proto::actions::conversation::{LoadHistory, SendMessage, UpdateDialogue};
+use levee_proto::attrs::{
+    ChannelAttrs, ChannelMemberAttrs, ChannelMemberAttrsPatch, DialogueMemberAttrsPatch, Writable,
+};
+use levee_proto::{
+    ConversationAction, ErrorType, Id, MemberAction, Object, Rejection, ids, limits, messages,
+};
+use serde_json::{Value, json};
+
+impl Conversation {
+    pub(super) fn act(
+        &self,
+        at: &Moment<'_>,
+        actor: &Actor,
+        action: ConversationAction,
+        parts: Vec<Bytes>,
+    ) -> Decision {
+        let standing = self.standing(at, &actor.user);
+        let channel = self.form == Form::Channel;
+        match action {
+            ConversationAction::CreateChannel(create) => self.create(at, actor, create),
+            ConversationAction::SendMessage(send) => self.send(at, actor, standing, send, parts),
+            ConversationAction::LoadHistory(load) => self.load(actor, standing, load),
+            ConversationAction::UpdateDialogue(update) => self.update_dialogue(at, actor, update),
+            // A private channel looks absent from outside.
+            _ if !channel || self.attrs.private.is_some() && !standing.may(Right::SeeChannel) => {
+                Err(Self::absent(at.id))
+            }
+            ConversationAction::DescribeChannel(_) => {
+                if self.realm.is_some() && standing == Standing::Stranger && self.attrs.public.is_none() {
+                    return Err(Self::absent(at.id));
+                }
+                Ok(Step::emit(Answer::event(&views::found(self, at, &actor.user, standing))))
+            }
+            ConversationAction::UpdateChannel(update) => {
+                if standing < Standing::Operator {
+                    return Err(Rejection::denied().about("channel_id", at.id));
+                }
+                update.channel_attrs.check(|writable| standing.writes(writable, false))?;
+                let mut attrs = self.attrs.clone();
+                update.channel_attrs.apply(&mut attrs);
+                Ok(Step::record(ConversationRecord::Changed {
+                    realm: self.realm.clone(),
+                    attrs,
+                    cause: None,
+                }))
+            }
+            ConversationAction::DeleteChannel(_) => {
+                if !standing.may(Right::DeleteChannel) || self.attrs.suspended.is_none() {
+                    return Err(Rejection::denied()
+                        .because("only a suspended channel can be deleted, by an operator")
+                        .about("channel_id", at.id));
+                }
+                let members: Vec<Id> = self.members.keys().cloned().collect();
+                let mut step = Step::record(ConversationRecord::Deleted { members: members.clone() });
+                step.emits.extend(members.iter().map(|user| parted(at.id, user)));
+                Ok(step)
+            }
+            ConversationAction::JoinChannel(join) => {
+                if join.access_key.is_some() || join.master_sign.is_some() {
+                    return Err(Rejection::new(ErrorType::ActionNotSupported)
+                        .because("joining by access_key or master_sign is not supported yet"));
+                }
+                self.join(at, actor, standing)
+            }
+            ConversationAction::PartChannel(_) => {
+                if !self.members.contains_key(&actor.user) {
+                    return Err(Self::absent(at.id));
+                }
+                Ok(self.part(at, &actor.user, false))
+            }
+        }
+    }
+
+    fn create(
+        &self,
+        at: &Moment<'_>,
+        actor: &Actor,
+        create: levee_proto::actions::conversation::CreateChannel,
+    ) -> Decision {
+        if self.form != Form::Absent {
+            return Err(Rejection::new(ErrorType::Internal).because("the id is taken"));
+        }
+        let mut attrs = ChannelAttrs::default();
+        if let Some(patch) = &create.channel_attrs {
+            patch.check(|writable| matches!(writable, Writable::Initially | Writable::Operator))?;
+            patch.apply(&mut attrs);
+        }
+        attrs.owner_id = Some(actor.user.clone());
+        if let Some(realm_id) = &create.realm_id {
+            let absent = || Rejection::new(ErrorType::RealmNotFound).about("realm_id", realm_id);
+            let realm = at.realm.filter(|realm| realm.exists()).ok_or_else(absent)?;
+            match realm.standing(&actor.user) {
+                Standing::Stranger => return Err(absent()),
+                standing if standing < Standing::Operator => {
+                    return Err(Rejection::denied().about("realm_id", realm_id));
+                }
+                _ => attrs.owner_id = realm.attrs.owner_id.clone(),
+            }
+        }
+        let member = Member {
+            user: (*actor.card).clone(),
+            attrs: ChannelMemberAttrs {
+                operator: Some(true),
+                since: Some(at.now / 1_000_000),
+                ..Default::default()
+            },
+            ..Member::default()
+        };
+        let members = vec![(actor.user.clone(), member)];
+        let record = ConversationRecord::Opened { realm: create.realm_id, attrs, members, metadata: None };
+        Ok(Step::record(record).and(joined(at, &actor.user, actor.command())))
+    }
+
+    fn join(&self, at: &Moment<'_>, actor: &Actor, standing: Standing) -> Decision {
+        if self.members.contains_key(&actor.user) {
+            return Err(Rejection::denied().because("you are a member already").about("channel_id", at.id));
+        }
+        let outside_realm =
+            self.realm.is_some() && standing == Standing::Stranger && self.attrs.public.is_none();
+        let invited_only = self.attrs.private.is_some() && standing < Standing::Operator;
+        if outside_realm || invited_only {
+            return Err(Self::absent(at.id));
+        }
+        if self.attrs.suspended.is_some() {
+            return Err(Rejection::denied().about("channel_id", at.id));
+        }
+        if self.members.len() >= limits::CHANNEL_MEMBERS {
+            return Err(Rejection::new(ErrorType::ChannelQuotaExceeded).about("channel_id", at.id));
+        }
+        let member = Member {
+            user: (*actor.card).clone(),
+            attrs: ChannelMemberAttrs {
+                since: Some(at.now / 1_000_000),
+                operator: (standing >= Standing::Operator).then_some(true),
+                silenced: self.attrs.autosilence,
+                autohide: self.attrs.autohide,
+                ..Default::default()
+            },
+            ..Member::default()
+        };
+        Ok(Step::record(ConversationRecord::Joined { user: actor.user.clone(), member }).and(joined(
+            at,
+            &actor.user,
+            actor.command(),
+        )))
+    }
+
+    fn part(&self, at: &Moment<'_>, user: &Id, removed: bool) -> Step<ConversationRecord> {
+        let mut step =
+            Step::record(ConversationRecord::Parted { user: user.clone(), removed }).and(parted(at.id, user));
+        if self.members.len() == 1 {
+            // The last one leaves: an audience's channel stays to be read, any other one is gone.
+            step.records.push(if self.attrs.audience_id.is_some() {
+                let attrs = ChannelAttrs { suspended: Some(true), ..self.attrs.clone() };
+                ConversationRecord::Changed {
+                    realm: self.realm.clone(),
+                    attrs,
+                    cause: Some("member_part".into()),
+                }
+            } else {
+                ConversationRecord::Deleted { members: Vec::new() }
+            });
+        }
+        step
+    }
+
+    fn send(
+        &self,
+        at: &Moment<'_>,
+        actor: &Actor,
+        standing: Standing,
+        send: SendMessage,
+        parts: Vec<Bytes>,
+    ) -> Decision {
+        if send.identity_name.is_some() {
+            return Err(Rejection::new(ErrorType::ActionNotSupported).because("sending to an identity"));
+        }
+        messages::check(&send.message_type, &parts)?;
+        let mut step = Step::nothing();
+        if send.user_id.is_some() {
+            self.begin_dialogue(at, actor, &mut step)?;
+        } else {
+            self.may_send(at, actor, standing, &send.message_type)?;
+        }
+        let member = self.members.get(&actor.user);
+        let recipients = match send.message_recipient_ids {
+            None => None,
+            Some(ids) => {
+                if let Some(stranger) = ids.iter().find(|id| !self.members.contains_key(*id)) {
+                    return Err(Rejection::new(ErrorType::UserNotFound).about("user_id", stranger));
+                }
+                Some(ids)
+            }
+        };
+        let ttl = send.message_ttl;
+        if ttl.is_some_and(|ttl| !ttl.is_finite() || !(0.0..=86_400.0).contains(&ttl)) {
+            return Err(Rejection::malformed("message_ttl is between 0 and 86400 seconds"));
+        }
+        let message = Message {
+            message_type: send.message_type,
+            author: Some((actor.user.clone(), actor.card.name.clone())),
+            between: self.between(actor),
+            recipients,
+            fold: send.message_fold.unwrap_or_default(),
+            hidden: member.is_some_and(|member| member.attrs.autohide.is_some()),
+            ttl,
+            parts: parts.into_iter().map(Part).collect(),
+        };
+        if ttl.is_some() {
+            let id = ids::unstored_message(at.seq, self.unstored + 1);
+            return Ok(step.and(Emit::Publish(views::message(at.id, id, at.now, &message))));
+        }
+        step.records.push(ConversationRecord::Message(message));
+        Ok(step)
+    }
+
+    fn between(&self, actor: &Actor) -> Option<(Id, Id)> {
+        let peer = match self.form {
+            Form::Channel => return None,
+            _ => self.peer_of(&actor.user).or(actor.peer.as_ref().map(|(id, _)| id))?,
+        };
+        Some((actor.user.clone(), peer.clone()))
+    }
+
+    /// Makes the dialogue with its first message.
+    fn begin_dialogue(
+        &self,
+        at: &Moment<'_>,
+        actor: &Actor,
+        step: &mut Step<ConversationRecord>,
+    ) -> Result<(), Rejection> {
+        if self.form == Form::Dialogue {
+            return Ok(());
+        }
+        let no_peer = || Rejection::new(ErrorType::UserNotFound);
+        let (peer, card) = actor.peer.clone().ok_or_else(no_peer)?;
+        if peer == actor.user {
+            return Err(Rejection::denied().because("a dialogue takes two"));
+        }
+        let member =
+            |user: &levee_proto::attrs::UserAttrs| Member { user: user.clone(), ..Member::default() };
+        let members = vec![(actor.user.clone(), member(&actor.card)), (peer.clone(), member(&card))];
+        step.records.push(ConversationRecord::DialogueOpened { members });
+        for (user, other) in [(&actor.user, &peer), (&peer, &actor.user)] {
+            let order =
+                json!({"Met": {"peer": other, "dialogue": at.id, "seq": at.seq + 1, "command": null}});
+            step.emits.push(Emit::Forward(Stream::user(user), order));
+        }
+        Ok(())
+    }
+
+    fn may_send(
+        &self,
+        at: &Moment<'_>,
+        actor: &Actor,
+        standing: Standing,
+        message_type: &str,
+    ) -> Result<(), Rejection> {
+        let Some(member) = self.members.get(&actor.user).filter(|_| self.form == Form::Channel) else {
+            return Err(Self::absent(at.id));
+        };
+        let refuse = |reason: &str| Err(Rejection::denied().because(reason).about("channel_id", at.id));
+        let is_metadata = message_type == "ninchat.com/metadata";
+        if self.attrs.suspended.is_some() {
+            return refuse("the channel is suspended");
+        }
+        if self.attrs.closed.is_some() && !is_metadata {
+            return refuse("the channel is closed");
+        }
+        if member.attrs.silenced.is_some() && !standing.may(Right::SpeakSilenced) {
+            return refuse("you are silenced");
+        }
+        if message_type == "ninchat.com/notice" && !standing.may(Right::Notify) {
+            return refuse("notices are the operators'");
+        }
+        let blacklist = self.attrs.blacklisted_message_types.as_deref().unwrap_or_default();
+        if messages::matches(blacklist, message_type) {
+            return Err(Rejection::new(ErrorType::MessageNotSupported).about("message_type", message_type));
+        }
+        Ok(())
+    }
+
+    fn load(&self, actor: &Actor, standing: Standing, load: LoadHistory) -> Decision {
+        let absent = || match (&load.channel_id, &load.user_id) {
+            (Some(channel), _) => Self::absent(channel),
+            (_, user) => {
+                Rejection::new(ErrorType::UserNotFound).about("user_id", user.as_deref().unwrap_or_default())
+            }
+        };
+        let member = self.members.get(&actor.user).ok_or_else(absent)?;
+        let descending = match load.history_order {
+            None | Some(-1) => true,
+            Some(1) => false,
+            Some(_) => return Err(Rejection::malformed("history_order is 1 or -1")),
+        };
+        let from = match load.message_id.as_deref() {
+            None => None,
+            Some("") => Some(0),
+            Some(id) => {
+                Some(ids::message_seq(id).ok_or_else(|| Rejection::malformed("message_id is none of ours"))?)
+            }
+        };
+        let (mut after, mut before) = (0, u64::MAX);
+        match (from, descending) {
+            (Some(0), true) => before = 1,
+            (Some(seq), true) => before = seq,
+            (Some(seq), false) => after = seq,
+            (None, _) => {}
+        }
+        let mut since = 0;
+        if self.form == Form::Channel {
+            match self.attrs.disclosed_since {
+                Some(disclosed) => since = disclosed * 1_000_000,
+                None => after = after.max(member.joined.saturating_sub(1)),
+            }
+        }
+        let types = load.message_types.unwrap_or_else(|| actor.message_types.to_vec());
+        if types.len() > limits::MESSAGE_TYPES {
+            return Err(Rejection::new(ErrorType::MessageTypesTooLong));
+        }
+        let filter = match (load.filter_property, load.filter_substring) {
+            (Some(property), Some(text)) => Some((property, text)),
+            (None, None) => None,
+            _ => return Err(Rejection::malformed("filter_property and filter_substring go together")),
+        };
+        // Without a start, ascending order means the latest ones, oldest first.
+        Ok(Step::emit(Emit::Answer(Answer::History(History {
+            types,
+            after,
+            before,
+            since,
+            fold: load.message_fold.unwrap_or_default(),
+            hidden: standing.may(Right::SeeHidden),
+            latest: from.is_none(),
+            descending,
+            limit: load.history_length.unwrap_or(100).min(limits::HISTORY) as usize,
+            filter,
+            user: actor.user.clone(),
+            peer: self.peer_of(&actor.user).cloned(),
+        }))))
+    }
+
+    fn update_dialogue(&self, at: &Moment<'_>, actor: &Actor, update: UpdateDialogue) -> Decision {
+        let Some(member) = self.members.get(&actor.user).filter(|_| self.form == Form::Dialogue) else {
+            return Err(Rejection::new(ErrorType::UserNotFound).about("user_id", &update.user_id));
+        };
+        let change: DialogueMemberAttrsPatch =
+            serde_json::from_value(Value::Object(update.member_attrs.unwrap_or_default()))
+                .map_err(|e| Rejection::malformed(e.to_string()))?;
+        change.check(|writable| writable == Writable::OneSelf)?;
+        if change.rating.flatten().is_some_and(|rating| !(-1..=1).contains(&rating)) {
+            return Err(Rejection::malformed("rating is between -1 and 1"));
+        }
+        let hidden = match update.dialogue_status.as_deref() {
+            None => member.hides,
+            Some("visible") => false,
+            Some("hidden") => true,
+            Some(_) => return Err(Rejection::malformed("dialogue_status is visible or hidden")),
+        };
+        let mut attrs = member.dialogue.clone();
+        change.apply(&mut attrs);
+        if change.names() == ["writing"] && hidden == member.hides {
+            let view = views::dialogue_updated(self, at, &actor.user, &attrs);
+            return Ok(Step::emit(Emit::Publish(view)));
+        }
+        let (user, peer) = (actor.user.clone(), self.peer_of(&actor.user).cloned().unwrap_or_default());
+        Ok(Step::record(ConversationRecord::DialogueUpdated { user, peer, attrs, hidden }))
+    }
+
+    pub(super) fn manage(&self, at: &Moment<'_>, actor: &Actor, action: MemberAction) -> Decision {
+        let standing = self.standing(at, &actor.user);
+        if self.form != Form::Channel || standing < Standing::Member {
+            return Err(Self::absent(at.id));
+        }
+        let no_member = |user: &Id| Rejection::new(ErrorType::UserNotFound).about("user_id", user);
+        let denied = || Err(Rejection::denied().about("channel_id", at.id));
+        let parse = |attrs: Object| {
+            serde_json::from_value::<ChannelMemberAttrsPatch>(Value::Object(attrs))
+                .map_err(|e| Rejection::malformed(e.to_string()))
+        };
+        match action {
+            MemberAction::AddMember(add) => {
+                let Some(realm) = at.realm.filter(|_| self.attrs.audience_id.is_some()) else {
+                    return denied();
+                };
+                if realm.standing(&actor.user) < Standing::Operator {
+                    return denied();
+                }
+                let Some(target) = realm.members.get(&add.user_id) else {
+                    return Err(no_member(&add.user_id));
+                };
+                let change = parse(add.member_attrs.unwrap_or_default())?;
+                let mut attrs = ChannelMemberAttrs { since: Some(at.now / 1_000_000), ..Default::default() };
+                change.check(|writable| writable <= Writable::Operator)?;
+                change.apply(&mut attrs);
+                if attrs.operator.is_none() && attrs.moderator.is_none() {
+                    return Err(Rejection::malformed("member_attrs sets operator or moderator"));
+                }
+                if self.members.contains_key(&add.user_id) {
+                    return Ok(Step::record(ConversationRecord::MemberUpdated { user: add.user_id, attrs }));
+                }
+                let member = Member { user: target.user.clone(), attrs, ..Member::default() };
+                Ok(Step::record(ConversationRecord::Joined { user: add.user_id.clone(), member })
+                    .and(joined(at, &add.user_id, None)))
+            }
+            MemberAction::UpdateMember(update) => {
+                let oneself = update.user_id == actor.user;
+                let Some(member) = self.members.get(&update.user_id) else {
+                    return Err(no_member(&update.user_id));
+                };
+                if update.interval_end.is_some() {
+                    return Err(Rejection::new(ErrorType::ActionNotSupported).because("interval_end"));
+                }
+                let change = parse(update.member_attrs)?;
+                change.check(|writable| standing.writes(writable, oneself))?;
+                let mut attrs = member.attrs.clone();
+                change.apply(&mut attrs);
+                if change.names() == ["writing"] {
+                    return Ok(Step::emit(Emit::Publish(vec![views::member_updated(
+                        at.id,
+                        &update.user_id,
+                        &attrs,
+                    )])));
+                }
+                attrs.writing = None;
+                Ok(Step::record(ConversationRecord::MemberUpdated { user: update.user_id, attrs }))
+            }
+            MemberAction::RemoveMember(remove) => {
+                let oneself = remove.user_id == actor.user;
+                let target = self.standing(at, &remove.user_id);
+                if !oneself && !(standing.may(Right::ManageChannelMembers) && standing >= target) {
+                    return denied();
+                }
+                if !self.members.contains_key(&remove.user_id) {
+                    return Err(no_member(&remove.user_id));
+                }
+                Ok(self.part(at, &remove.user_id, !oneself))
+            }
+        }
+    }
+
+    pub(super) fn obey(&self, at: &Moment<'_>, order: ConversationOrder) -> Step<ConversationRecord> {
+        match order {
+            ConversationOrder::Open { .. } if self.form != Form::Absent => Step::nothing(),
+            ConversationOrder::Open { realm, attrs, members, metadata, command } => {
+                let mut step = Step::nothing();
+                for (user, ..) in &members {
+                    step.emits.push(joined(at, user, command.clone()));
+                }
+                let members = members
+                    .into_iter()
+                    .map(|(id, user, attrs)| {
+                        let attrs = ChannelMemberAttrs { since: Some(at.now / 1_000_000), ..attrs };
+                        (id, Member { user, attrs, ..Member::default() })
+                    })
+                    .collect();
+                step.records.push(ConversationRecord::Opened { realm, attrs, members, metadata });
+                step
+            }
+            ConversationOrder::UserChanged { user, attrs } => match self.members.get(&user) {
+                Some(member) if member.user != attrs => {
+                    Step::record(ConversationRecord::UserChanged { user, attrs })
+                }
+                _ => Step::nothing(),
+            },
+            ConversationOrder::Gone { user }
+                if self.form == Form::Channel && self.members.contains_key(&user) =>
+            {
+                self.part(at, &user, false)
+            }
+            ConversationOrder::Gone { .. } => Step::nothing(),
+            ConversationOrder::Presence { user, connected } => match self.members.get(&user) {
+                Some(member) if member.user.connected.is_some() != connected => {
+                    let mut attrs = member.user.clone();
+                    attrs.connected = connected.then_some(true);
+                    Step::emit(Emit::Publish(vec![views::user_updated(
+                        To::Except(user.clone()),
+                        &user,
+                        &attrs,
+                    )]))
+                }
+                _ => Step::nothing(),
+            },
+        }
+    }
+}
+
+/// The user learns that they are in the channel by its next record.
+fn joined(at: &Moment<'_>, user: &Id, command: Option<crate::Command>) -> Emit {
+    let order = json!({"Joined": {"channel": at.id, "seq": at.seq + 1, "command": command}});
+    Emit::Forward(Stream::user(user), order)
+}
+
+fn parted(channel: &Id, user: &Id) -> Emit {
+    Emit::Forward(Stream::user(user), json!({"Parted": {"channel": channel}}))
+}

@@ -1,0 +1,218 @@
+//! A conversation: a channel or a dialogue. Both are members and a log of messages.
+
+mod decide;
+mod records;
+#[cfg(test)]
+mod tests;
+mod views;
+
+pub use records::{ConversationOrder, ConversationRecord, Member};
+
+use crate::machine::{Columns, Entry, Glance, Input, Machine, Moment, Step};
+use crate::rights::Standing;
+use crate::view::View;
+use levee_proto::attrs::ChannelAttrs;
+use levee_proto::messages::flags;
+use levee_proto::{Action, ConversationAction, ErrorType, Id, Object, Rejection};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+type Decision = Result<Step<ConversationRecord>, Rejection>;
+
+/// A channel or a dialogue.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Conversation {
+    form: Form,
+    realm: Option<Id>,
+    /// Channel attributes; unused in a dialogue.
+    pub attrs: ChannelAttrs,
+    /// Members.
+    pub members: BTreeMap<Id, Member>,
+    /// What the customer said when asking for the audience.
+    metadata: Option<Object>,
+    /// The latest values of metadata messages, by user.
+    message_metadata: BTreeMap<Id, Object>,
+    /// The last message: its sequence and its time.
+    last_message: Option<(u64, u64)>,
+    /// Messages that were not stored since the last stored record; not recorded.
+    #[serde(skip)]
+    unstored: u64,
+}
+
+/// What a conversation is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+enum Form {
+    /// Nothing yet.
+    #[default]
+    Absent,
+    /// A channel.
+    Channel,
+    /// A dialogue of two.
+    Dialogue,
+    /// It was deleted.
+    Deleted,
+}
+
+impl Conversation {
+    fn absent(id: &Id) -> Rejection {
+        Rejection::new(ErrorType::ChannelNotFound).about("channel_id", id)
+    }
+
+    /// How a user stands to the channel.
+    fn standing(&self, at: &Moment<'_>, user: &Id) -> Standing {
+        let in_realm = match at.realm.map(|realm| realm.standing(user)) {
+            // An operator of the realm operates its channels; its owner owns them.
+            Some(standing) => standing,
+            None => Standing::Stranger,
+        };
+        let here = match self.members.get(user).map(|member| &member.attrs) {
+            _ if self.attrs.owner_id.as_ref() == Some(user) => Standing::Owner,
+            Some(attrs) if attrs.operator.is_some() => Standing::Operator,
+            Some(attrs) if attrs.moderator.is_some() => Standing::Moderator,
+            Some(_) => Standing::Member,
+            None => Standing::Stranger,
+        };
+        in_realm.max(here)
+    }
+
+    /// The other user of a dialogue.
+    fn peer_of(&self, user: &Id) -> Option<&Id> {
+        (self.form == Form::Dialogue).then(|| self.members.keys().find(|id| *id != user)).flatten()
+    }
+}
+
+impl Machine for Conversation {
+    type Order = ConversationOrder;
+    type Record = ConversationRecord;
+
+    fn exists(&self) -> bool {
+        matches!(self.form, Form::Channel | Form::Dialogue)
+    }
+
+    fn realm(&self) -> Option<&Id> {
+        self.realm.as_ref()
+    }
+
+    fn wants_realm<'a>(&'a self, input: &'a Input<ConversationOrder>) -> Option<&'a Id> {
+        match input {
+            Input::Action(_, Action::Conversation(ConversationAction::CreateChannel(create)), _) => {
+                create.realm_id.as_ref()
+            }
+            _ => self.realm.as_ref(),
+        }
+    }
+
+    fn decide(&self, at: &Moment<'_>, input: Input<ConversationOrder>) -> Decision {
+        match input {
+            Input::Action(actor, Action::Conversation(action), parts) => self.act(at, &actor, action, parts),
+            Input::Action(actor, Action::Member(action), _) => self.manage(at, &actor, action),
+            Input::Action(..) => Err(Rejection::new(ErrorType::ActionNotSupported)),
+            Input::Order(order) => Ok(self.obey(at, order)),
+        }
+    }
+
+    fn apply(&mut self, seq: u64, time: u64, record: &ConversationRecord) {
+        self.unstored = 0;
+        match record.clone() {
+            ConversationRecord::Opened { realm, attrs, members, metadata } => {
+                self.form = Form::Channel;
+                self.realm = realm;
+                self.attrs = attrs;
+                self.metadata = metadata;
+                self.members = members.into_iter().map(|(id, m)| (id, Member { joined: seq, ..m })).collect();
+            }
+            ConversationRecord::DialogueOpened { members } => {
+                self.form = Form::Dialogue;
+                self.members = members.into_iter().collect();
+            }
+            ConversationRecord::Joined { user, member } => {
+                self.members.insert(user, Member { joined: seq, ..member });
+            }
+            ConversationRecord::Parted { user, .. } => {
+                self.members.remove(&user);
+            }
+            ConversationRecord::Changed { attrs, .. } => self.attrs = attrs,
+            ConversationRecord::MemberUpdated { user, attrs } => {
+                if let Some(member) = self.members.get_mut(&user) {
+                    member.attrs = attrs;
+                }
+            }
+            ConversationRecord::DialogueUpdated { user, attrs, hidden, .. } => {
+                if let Some(member) = self.members.get_mut(&user) {
+                    member.dialogue = attrs;
+                    member.hides = hidden;
+                }
+            }
+            ConversationRecord::UserChanged { user, attrs } => {
+                if let Some(member) = self.members.get_mut(&user) {
+                    member.user = attrs;
+                }
+            }
+            ConversationRecord::Message(message) => {
+                self.last_message = Some((seq, time));
+                for member in self.members.values_mut() {
+                    member.hides = false;
+                }
+                if let Some((author, data)) = message.metadata() {
+                    self.message_metadata.entry(author).or_default().extend(data);
+                }
+            }
+            ConversationRecord::Deleted { .. } => {
+                *self = Self { form: Form::Deleted, ..Self::default() };
+            }
+        }
+    }
+
+    fn absorb(&mut self, input: &Input<ConversationOrder>) {
+        match input {
+            Input::Order(ConversationOrder::Presence { user, connected }) => {
+                if let Some(member) = self.members.get_mut(user) {
+                    member.user.connected = connected.then_some(true);
+                }
+            }
+            Input::Action(_, Action::Conversation(ConversationAction::SendMessage(send)), _)
+                if send.message_ttl.is_some() =>
+            {
+                self.unstored += 1;
+            }
+            Input::Action(actor, Action::Member(levee_proto::MemberAction::UpdateMember(update)), _)
+                if update.user_id == actor.user =>
+            {
+                if let (Some(writing), Some(member)) =
+                    (update.member_attrs.get("writing"), self.members.get_mut(&actor.user))
+                {
+                    member.attrs.writing = writing.as_bool().filter(|writing| *writing);
+                }
+            }
+            Input::Action(..) | Input::Order(_) => {}
+        }
+    }
+
+    fn views(id: &Id, seq: u64, time: u64, entry: &Entry<ConversationRecord>) -> Vec<View> {
+        views::of(id, seq, time, &entry.record)
+    }
+
+    fn columns(record: &ConversationRecord) -> Columns {
+        match record {
+            ConversationRecord::Message(message) => {
+                let mut bits = flags::MESSAGE;
+                if message.fold {
+                    bits |= flags::FOLD;
+                }
+                if message.hidden {
+                    bits |= flags::HIDDEN;
+                }
+                if message.recipients.is_some() {
+                    bits |= flags::PARTIAL;
+                }
+                let author = message.author.as_ref().map(|(id, _)| id.clone()).unwrap_or_default();
+                Columns { kind: message.message_type.clone(), author, flags: bits }
+            }
+            _ => Columns { kind: "conversation".into(), ..Columns::default() },
+        }
+    }
+
+    fn glance(&self, at: &Moment<'_>, user: &Id) -> Glance {
+        views::glance(self, at, user)
+    }
+}

@@ -1,0 +1,238 @@
+//! What happens in a conversation, and what others order of one.
+
+use crate::machine::Command;
+use bytes::Bytes;
+use levee_proto::attrs::{ChannelAttrs, ChannelMemberAttrs, DialogueMemberAttrs, UserAttrs};
+use levee_proto::{Id, Object, Text};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// A member of a conversation.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Member {
+    /// What others may know of the user.
+    pub user: UserAttrs,
+    /// Membership attributes in a channel.
+    #[serde(default)]
+    pub attrs: ChannelMemberAttrs,
+    /// Membership attributes in a dialogue.
+    #[serde(default)]
+    pub dialogue: DialogueMemberAttrs,
+    /// Whether the member has hidden the dialogue.
+    #[serde(default)]
+    pub hides: bool,
+    /// The record by which the member joined.
+    #[serde(default)]
+    pub joined: u64,
+}
+
+/// What others order of a conversation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum ConversationOrder {
+    /// Be a channel, for an audience.
+    Open {
+        /// The realm.
+        realm: Option<Id>,
+        /// Attributes.
+        attrs: ChannelAttrs,
+        /// Members: user, card, membership attributes.
+        members: Vec<(Id, UserAttrs, ChannelMemberAttrs)>,
+        /// What the customer said when asking.
+        metadata: Option<Object>,
+        /// The command that caused it.
+        command: Option<Command>,
+    },
+    /// A member's attributes changed.
+    UserChanged {
+        /// Who.
+        user: Id,
+        /// The attributes as they are now.
+        attrs: UserAttrs,
+    },
+    /// A user is gone for good.
+    Gone {
+        /// Who.
+        user: Id,
+    },
+    /// A member has a connection now, or none.
+    Presence {
+        /// Who.
+        user: Id,
+        /// Whether they have one.
+        connected: bool,
+    },
+}
+
+/// What happens in a conversation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConversationRecord {
+    /// A channel was made.
+    Opened {
+        /// The realm.
+        realm: Option<Id>,
+        /// Attributes.
+        attrs: ChannelAttrs,
+        /// Members.
+        members: Vec<(Id, Member)>,
+        /// What the customer said when asking for the audience.
+        metadata: Option<Object>,
+    },
+    /// A dialogue began.
+    DialogueOpened {
+        /// Both.
+        members: Vec<(Id, Member)>,
+    },
+    /// Somebody joined.
+    Joined {
+        /// Who.
+        user: Id,
+        /// As a member.
+        member: Member,
+    },
+    /// Somebody left.
+    Parted {
+        /// Who.
+        user: Id,
+        /// Whether somebody else removed them.
+        removed: bool,
+    },
+    /// The channel's attributes changed.
+    Changed {
+        /// The realm.
+        realm: Option<Id>,
+        /// The attributes as they are now.
+        attrs: ChannelAttrs,
+        /// Why, if not by `update_channel`.
+        cause: Option<Text>,
+    },
+    /// A member's attributes changed.
+    MemberUpdated {
+        /// Who.
+        user: Id,
+        /// The attributes as they are now.
+        attrs: ChannelMemberAttrs,
+    },
+    /// One's own side of a dialogue changed.
+    DialogueUpdated {
+        /// Who.
+        user: Id,
+        /// The other one.
+        peer: Id,
+        /// The attributes as they are now.
+        attrs: DialogueMemberAttrs,
+        /// Whether it is hidden.
+        hidden: bool,
+    },
+    /// A member's user attributes changed.
+    UserChanged {
+        /// Who.
+        user: Id,
+        /// The attributes as they are now.
+        attrs: UserAttrs,
+    },
+    /// A message.
+    Message(Message),
+    /// Deleted.
+    Deleted {
+        /// Who were members.
+        members: Vec<Id>,
+    },
+}
+
+/// A message.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Message {
+    /// Its type.
+    #[serde(rename = "type")]
+    pub message_type: Text,
+    /// Who wrote it, and what they were called; none for the server's own messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<(Id, Option<Text>)>,
+    /// Both users of the dialogue, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub between: Option<(Id, Id)>,
+    /// Who gets it beside the author; none means everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipients: Option<Vec<Id>>,
+    /// Whether it is folded.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub fold: bool,
+    /// Whether it is hidden from those who are no moderators.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub hidden: bool,
+    /// Seconds after which it is of no use; such a message is not stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<f64>,
+    /// The content.
+    pub parts: Vec<Part>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde asks for a reference
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+impl Message {
+    /// The data of a metadata message, with its author.
+    pub fn metadata(&self) -> Option<(Id, Object)> {
+        if self.message_type != "ninchat.com/metadata" {
+            return None;
+        }
+        let (author, _) = self.author.as_ref()?;
+        let mut content: Value = serde_json::from_slice(&self.parts.first()?.0).ok()?;
+        match content.get_mut("data")?.take() {
+            Value::Object(data) => Some((author.clone(), data)),
+            _ => None,
+        }
+    }
+}
+
+/// A part of a payload. Stored as JSON where it is JSON, else as text, else in base 64.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part(pub Bytes);
+
+#[derive(Serialize)]
+struct Stored<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    j: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    t: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    b: Option<&'a [u8]>,
+}
+
+impl Serialize for Part {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = std::str::from_utf8(&self.0).ok();
+        // Only text that is kept to the byte may go in as JSON: surrounding space would be lost.
+        let json = text.filter(|text| text.trim().len() == text.len());
+        let json = json.and_then(|text| serde_json::from_str::<&RawValue>(text).ok());
+        let stored = match (json, text) {
+            (Some(json), _) => Stored { j: Some(json), t: None, b: None },
+            (None, Some(text)) => Stored { j: None, t: Some(text), b: None },
+            (None, None) => Stored { j: None, t: None, b: Some(&self.0) },
+        };
+        stored.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Part {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Owned {
+            j: Option<Box<RawValue>>,
+            t: Option<String>,
+            b: Option<Vec<u8>>,
+        }
+        let stored = Owned::deserialize(deserializer)?;
+        let bytes = match (stored.j, stored.t, stored.b) {
+            (Some(json), ..) => Bytes::from(String::from(Box::<str>::from(json))),
+            (_, Some(text), _) => Bytes::from(text),
+            (_, _, Some(bytes)) => Bytes::from(bytes),
+            _ => Bytes::new(),
+        };
+        Ok(Self(bytes))
+    }
+}

@@ -1,0 +1,274 @@
+//! The shape of a machine: what goes in, what a decision is.
+
+use crate::view::{Line, Stream, View, roles::Roles};
+use bytes::Bytes;
+use levee_proto::attrs::UserAttrs;
+use levee_proto::{Action, Body, Id, Object, Rejection, Text};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// A client's command: it takes effect at most once.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Command {
+    /// The session's digest.
+    pub session: Id,
+    /// The session's number for the action.
+    pub action_id: u64,
+}
+
+/// Who acts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Actor {
+    /// The user.
+    pub user: Id,
+    /// The session's digest; empty for a call without a session.
+    pub session: Id,
+    /// The session's number for the action, if it wants a reply.
+    pub action_id: Option<u64>,
+    /// What others may know of the user.
+    pub card: Arc<UserAttrs>,
+    /// The message types that the session takes.
+    pub message_types: Arc<[Text]>,
+    /// The other user, for an action that may begin a dialogue.
+    pub peer: Option<(Id, Arc<UserAttrs>)>,
+}
+
+impl Actor {
+    /// The command, if the action is one that can be retried.
+    pub fn command(&self) -> Option<Command> {
+        let action_id = self.action_id?;
+        (!self.session.is_empty()).then(|| Command { session: self.session.clone(), action_id })
+    }
+}
+
+/// When and for whom a decision is made.
+#[derive(Debug)]
+pub struct Moment<'a> {
+    /// Microseconds since 1970, never before the entity's last record.
+    pub now: u64,
+    /// The entity's id.
+    pub id: &'a Id,
+    /// The sequence of the entity's last record.
+    pub seq: u64,
+    /// The realm that the entity belongs to, as far as is known here.
+    pub realm: Option<&'a crate::realm::Realm>,
+}
+
+/// Something to decide.
+#[derive(Debug, Clone)]
+pub enum Input<O> {
+    /// A client's action, with its payload.
+    Action(Actor, Action, Vec<Bytes>),
+    /// What another entity, or the cluster, asks for. Must be harmless when it arrives twice.
+    Order(O),
+}
+
+/// A decision: records to append, and what to do once they are durable.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step<R> {
+    /// What happens.
+    pub records: Vec<R>,
+    /// What follows from it.
+    pub emits: Vec<Emit>,
+}
+
+impl<R> Default for Step<R> {
+    fn default() -> Self {
+        Self { records: Vec::new(), emits: Vec::new() }
+    }
+}
+
+impl<R> Step<R> {
+    /// Appends one record.
+    pub fn record(record: R) -> Self {
+        Self { records: vec![record], emits: Vec::new() }
+    }
+    /// Appends nothing and does this.
+    pub fn emit(emit: Emit) -> Self {
+        Self { records: Vec::new(), emits: vec![emit] }
+    }
+    /// Nothing at all: what was asked for is so already.
+    pub fn nothing() -> Self {
+        Self::default()
+    }
+    /// Adds something to do.
+    #[must_use]
+    pub fn and(mut self, emit: Emit) -> Self {
+        self.emits.push(emit);
+        self
+    }
+}
+
+/// What follows from a decision.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Emit {
+    /// Answer who asked.
+    Answer(Answer),
+    /// Show something that is not stored.
+    Publish(Vec<View>),
+    /// Order something of another entity, for certain: kept on the agenda until it is confirmed.
+    Forward(Stream, Value),
+    /// Tell another entity something that may be lost.
+    Tell(Stream, Value),
+    /// Write a row of the directory in the same commit.
+    Claim(Claim),
+}
+
+impl Emit {
+    /// Answers a command that another entity has passed on: through the user's own stream, so that the
+    /// answer is as durable as what it tells of.
+    pub fn told<E: levee_proto::events::Event>(user: &Id, command: &Command, event: &E) -> Self {
+        let mut event_value = serde_json::to_value(event).unwrap_or_default();
+        event_value["event"] = E::NAME.into();
+        let order = serde_json::json!({"Told": {"command": command, "event": event_value}});
+        Self::Forward(Stream::user(user), order)
+    }
+}
+
+/// A row of the directory that must be as expected for the decision to hold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claim {
+    /// The namespace.
+    pub namespace: &'static str,
+    /// The key.
+    pub key: Id,
+    /// The value; `None` removes the row.
+    pub value: Option<Bytes>,
+    /// Whether there must be no row yet.
+    pub absent: bool,
+    /// What to answer if the row is not as expected.
+    pub refusal: Rejection,
+}
+
+/// An answer to whoever asked.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// An event.
+    Event(Arc<Body>),
+    /// Messages of the past.
+    History(History),
+    /// A value, to the cluster itself.
+    Value(Value),
+}
+
+impl Answer {
+    /// An event as an answer.
+    pub fn event<E: levee_proto::events::Event>(event: &E) -> Emit {
+        Emit::Answer(Self::Event(Arc::new(Body::new(event))))
+    }
+}
+
+/// Which messages of the past were asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct History {
+    /// Types of messages.
+    pub types: Vec<Text>,
+    /// After this sequence.
+    pub after: u64,
+    /// Before this sequence.
+    pub before: u64,
+    /// Not before this time, microseconds since 1970.
+    pub since: u64,
+    /// Folded ones only.
+    pub fold: bool,
+    /// Hidden ones too.
+    pub hidden: bool,
+    /// The latest ones that fit, even if the oldest of them come first.
+    pub latest: bool,
+    /// Newest first.
+    pub descending: bool,
+    /// How many at most.
+    pub limit: usize,
+    /// A property of the payload and a text that it must contain.
+    pub filter: Option<(Text, Text)>,
+    /// For whom: messages to some members only are shown to them.
+    pub user: Id,
+    /// The other user, if this is a dialogue.
+    pub peer: Option<Id>,
+}
+
+/// What a user sees of an entity when a session begins to follow it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Glance {
+    /// The user's roles in it; 0 means that they may not follow it.
+    pub roles: Roles,
+    /// What `session_created` says of it.
+    pub summary: Object,
+    /// The event that tells that one entered it.
+    pub entry: Option<Arc<Body>>,
+    /// The latest value that a session that was away needs.
+    pub latest: Option<Arc<Body>>,
+}
+
+/// A record as it is stored: with the command that caused it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry<R> {
+    /// The format's version.
+    pub v: u8,
+    /// The command.
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Command>,
+    /// What happened.
+    #[serde(rename = "r")]
+    pub record: R,
+}
+
+/// The columns of a record that history can be asked by.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Columns {
+    /// The record's kind, or the message's type.
+    pub kind: Text,
+    /// The author.
+    pub author: Id,
+    /// See [`levee_proto::messages::flags`].
+    pub flags: u32,
+}
+
+/// A state machine that is the fold of its records.
+pub trait Machine: Default + Clone + Serialize + DeserializeOwned + Send + 'static {
+    /// What other entities may order.
+    type Order: Serialize + DeserializeOwned + Clone + std::fmt::Debug + Send + 'static;
+    /// What can happen.
+    type Record: Serialize + DeserializeOwned + Clone + std::fmt::Debug + Send + 'static;
+
+    /// Whether this is anything yet.
+    fn exists(&self) -> bool;
+
+    /// What an input means, now.
+    ///
+    /// # Errors
+    /// The rejection that the actor gets; nothing happens then.
+    fn decide(&self, at: &Moment<'_>, input: Input<Self::Order>) -> Result<Step<Self::Record>, Rejection>;
+
+    /// Lets a record happen.
+    fn apply(&mut self, seq: u64, time: u64, record: &Self::Record);
+
+    /// Takes in what is not recorded: presence, typing. Called after the input was decided.
+    fn absorb(&mut self, _input: &Input<Self::Order>) {}
+
+    /// What followers see of a record. Must depend on the record alone, for whoever was away gets it
+    /// from the store.
+    fn views(id: &Id, seq: u64, time: u64, entry: &Entry<Self::Record>) -> Vec<View>;
+
+    /// The columns of a record.
+    fn columns(record: &Self::Record) -> Columns;
+
+    /// What a user sees who begins to follow.
+    fn glance(&self, at: &Moment<'_>, user: &Id) -> Glance;
+
+    /// The line of those who wait, for a queue; `cause` tells what changed it.
+    fn line(&self, _at: &Moment<'_>) -> Option<Line> {
+        None
+    }
+
+    /// The realm that this belongs to, whose members decide over it.
+    fn realm(&self) -> Option<&Id> {
+        None
+    }
+
+    /// The realm that the decision of an input looks at.
+    fn wants_realm<'a>(&'a self, _input: &'a Input<Self::Order>) -> Option<&'a Id> {
+        self.realm()
+    }
+}

@@ -1,0 +1,390 @@
+//! A queue: who serves it, who waits in it, and who took whom.
+
+use crate::machine::{Actor, Answer, Columns, Command, Emit, Entry, Glance, Input, Machine, Moment, Step};
+use crate::rights::{Right, Standing};
+use crate::view::{Effect, Line, Stream, To, View, roles};
+use levee_proto::attrs::{QueueAttrs, QueueAttrsPatch, QueueMemberAttrs, UserAttrs};
+use levee_proto::types::{Waiting, seconds};
+use levee_proto::{
+    Action, Body, ErrorType, Id, MemberAction, Object, QueueAction, Rejection, Text, events, ids,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+mod decide;
+#[cfg(test)]
+mod tests;
+
+/// How many of those who wait members are shown by name.
+const SHOWN: usize = 100;
+
+/// A queue.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Queue {
+    realm: Option<Id>,
+    /// Attributes, without `length`.
+    pub attrs: QueueAttrs,
+    /// Settings.
+    pub settings: Object,
+    /// Who serves it.
+    pub members: BTreeMap<Id, UserAttrs>,
+    /// Who waits, first to last.
+    pub waiting: VecDeque<Waiter>,
+    /// What changed the line last.
+    #[serde(default)]
+    cause: Option<Text>,
+    deleted: bool,
+}
+
+/// Somebody who waits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Waiter {
+    /// The audience.
+    pub audience: Id,
+    /// Who.
+    pub user: Id,
+    /// What others may know of the user.
+    pub card: UserAttrs,
+    /// Since when, microseconds since 1970.
+    pub since: u64,
+    /// What was said when asking.
+    pub metadata: Option<Object>,
+}
+
+/// What others order of a queue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum QueueOrder {
+    /// Be, in a realm.
+    Create {
+        /// The realm.
+        realm: Id,
+        /// Attributes.
+        attrs: QueueAttrsPatch,
+        /// Who makes it.
+        by: Id,
+        /// Their command.
+        command: Option<Command>,
+    },
+    /// An audience does not wait any more.
+    Drop {
+        /// The audience.
+        audience: Id,
+        /// Why.
+        cause: Text,
+    },
+    /// A user is no member of the realm any more.
+    MemberGone {
+        /// Who.
+        user: Id,
+    },
+}
+
+/// What happens to a queue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QueueRecord {
+    /// Made.
+    Created {
+        /// The realm.
+        realm: Id,
+        /// Attributes.
+        attrs: QueueAttrs,
+    },
+    /// Attributes or settings changed.
+    Changed {
+        /// The realm.
+        realm: Id,
+        /// The attributes as they are now.
+        attrs: QueueAttrs,
+        /// The settings as they are now.
+        settings: Object,
+    },
+    /// Somebody serves it now.
+    MemberJoined {
+        /// Who.
+        user: Id,
+        /// Their card.
+        card: UserAttrs,
+    },
+    /// Somebody serves it no more.
+    MemberParted {
+        /// The realm.
+        realm: Id,
+        /// Who.
+        user: Id,
+        /// Whether somebody else removed them.
+        removed: bool,
+    },
+    /// Somebody waits.
+    Requested {
+        /// Who and for what.
+        waiter: Waiter,
+    },
+    /// Somebody was taken.
+    Accepted {
+        /// The audience.
+        audience: Id,
+        /// Who took them.
+        agent: Id,
+    },
+    /// Somebody waits no more.
+    Dropped {
+        /// The audience.
+        audience: Id,
+        /// Why.
+        cause: Text,
+    },
+    /// Deleted.
+    Deleted {
+        /// The realm.
+        realm: Id,
+    },
+}
+
+type Decision = Result<Step<QueueRecord>, Rejection>;
+
+impl Queue {
+    fn absent(id: &Id) -> Rejection {
+        Rejection::new(ErrorType::QueueNotFound).about("queue_id", id)
+    }
+
+    /// How a user stands to the queue.
+    fn standing(&self, at: &Moment<'_>, user: &Id) -> Standing {
+        let in_realm = at.realm.map_or(Standing::Stranger, |realm| realm.standing(user));
+        let here = if self.members.contains_key(user) { Standing::Member } else { Standing::Stranger };
+        in_realm.max(here)
+    }
+
+    /// Attributes with the length, as much of them as one may see.
+    fn shown(&self, inside: bool) -> QueueAttrs {
+        let mut attrs = if inside { self.attrs.clone() } else { self.attrs.public() };
+        attrs.length = Some(self.waiting.len() as u64);
+        attrs
+    }
+
+    fn position(&self, user: &Id) -> Option<u64> {
+        self.waiting.iter().position(|waiter| waiter.user == *user).map(|at| at as u64 + 1)
+    }
+
+    fn queue_time(&self, now: u64) -> Option<f64> {
+        self.waiting.front().map(|first| seconds(now.saturating_sub(first.since)))
+    }
+
+    fn shown_waiting(&self) -> Vec<Waiting> {
+        self.waiting
+            .iter()
+            .take(SHOWN)
+            .map(|waiter| Waiting {
+                audience_id: waiter.audience.clone(),
+                user_id: waiter.user.clone(),
+                user_name: waiter.card.name.clone(),
+                request_time: seconds(waiter.since),
+            })
+            .collect()
+    }
+
+    fn found(&self, at: &Moment<'_>, user: &Id) -> events::QueueFound {
+        let inside = self.standing(at, user) >= Standing::Member;
+        events::QueueFound {
+            queue_id: at.id.clone(),
+            queue_attrs: self.shown(inside),
+            realm_id: self.realm.clone(),
+            queue_position: self.position(user),
+            queue_settings: inside.then(|| self.settings.clone()),
+            queue_members: inside.then(|| self.shown_members()),
+            queue_time: if inside { self.queue_time(at.now) } else { None },
+            levee_waiting: inside.then(|| self.shown_waiting()),
+        }
+    }
+
+    fn shown_members(&self) -> Object {
+        self.members
+            .iter()
+            .map(|(id, card)| (id.to_string(), json!({"user_attrs": card, "member_attrs": {}})))
+            .collect()
+    }
+}
+
+impl Machine for Queue {
+    type Order = QueueOrder;
+    type Record = QueueRecord;
+
+    fn exists(&self) -> bool {
+        self.realm.is_some() && !self.deleted
+    }
+
+    fn realm(&self) -> Option<&Id> {
+        self.realm.as_ref()
+    }
+
+    fn decide(&self, at: &Moment<'_>, input: Input<QueueOrder>) -> Decision {
+        match input {
+            Input::Action(..) if !self.exists() => Err(Self::absent(at.id)),
+            Input::Action(actor, Action::Queue(action), _) => self.act(at, &actor, action),
+            Input::Action(actor, Action::Member(action), _) => self.manage(at, &actor, action),
+            Input::Action(..) => Err(Rejection::new(ErrorType::ActionNotSupported)),
+            Input::Order(order) => Ok(self.obey(at, order)),
+        }
+    }
+
+    fn apply(&mut self, _seq: u64, _time: u64, record: &QueueRecord) {
+        match record.clone() {
+            QueueRecord::Created { realm, attrs } => {
+                self.realm = Some(realm);
+                self.attrs = attrs;
+            }
+            QueueRecord::Changed { attrs, settings, .. } => {
+                self.attrs = attrs;
+                self.settings = settings;
+                self.cause = Some("queue_update".into());
+            }
+            QueueRecord::MemberJoined { user, card } => {
+                self.members.insert(user, card);
+            }
+            QueueRecord::MemberParted { user, .. } => {
+                self.members.remove(&user);
+            }
+            QueueRecord::Requested { waiter } => {
+                self.waiting.push_back(waiter);
+                self.cause = Some("audience_request".into());
+            }
+            QueueRecord::Accepted { audience, .. } => {
+                self.waiting.retain(|waiter| waiter.audience != audience);
+                self.cause = Some("audience_accept_peer".into());
+            }
+            QueueRecord::Dropped { audience, cause } => {
+                self.waiting.retain(|waiter| waiter.audience != audience);
+                self.cause = Some(cause);
+            }
+            QueueRecord::Deleted { .. } => {
+                self.waiting.clear();
+                self.members.clear();
+                self.deleted = true;
+            }
+        }
+    }
+
+    fn views(id: &Id, _seq: u64, _time: u64, entry: &Entry<QueueRecord>) -> Vec<View> {
+        let queue_id = id.clone();
+        match &entry.record {
+            QueueRecord::Changed { realm, attrs, settings } => {
+                let changed = |attrs: QueueAttrs, inside: bool| events::QueueUpdated {
+                    queue_id: queue_id.clone(),
+                    event_cause: Some("queue_update".into()),
+                    queue_attrs: attrs,
+                    queue_settings: inside.then(|| settings.clone()),
+                    realm_id: Some(realm.clone()),
+                    ..Default::default()
+                };
+                vec![
+                    View::new(To::Roles(roles::MEMBER), &changed(attrs.clone(), true)),
+                    View::new(To::Roles(roles::WATCHER), &changed(attrs.public(), false)).aside(),
+                ]
+            }
+            QueueRecord::MemberJoined { user, card } => vec![View::new(
+                To::Roles(roles::MEMBER),
+                &events::QueueMemberJoined {
+                    queue_id,
+                    user_id: user.clone(),
+                    user_attrs: card.clone(),
+                    member_attrs: QueueMemberAttrs::default(),
+                },
+            )],
+            QueueRecord::MemberParted { realm, user, removed } => {
+                let event_cause: Option<Text> = removed.then(|| "member_remove".into());
+                let parted = events::QueueParted {
+                    queue_id: queue_id.clone(),
+                    event_cause: event_cause.clone(),
+                    realm_id: Some(realm.clone()),
+                };
+                let others = events::QueueMemberParted { queue_id, user_id: user.clone(), event_cause };
+                vec![
+                    View::new(To::Only(vec![user.clone()]), &parted).with(Effect::Leave).aside(),
+                    View::new(To::Roles(roles::MEMBER), &others),
+                ]
+            }
+            QueueRecord::Deleted { realm } => {
+                let deleted = events::QueueDeleted { queue_id, realm_id: Some(realm.clone()) };
+                vec![View::new(To::All, &deleted).with(Effect::Leave)]
+            }
+            // Its maker is told apart; so is the line, of which only the latest state matters.
+            QueueRecord::Created { .. }
+            | QueueRecord::Requested { .. }
+            | QueueRecord::Accepted { .. }
+            | QueueRecord::Dropped { .. } => Vec::new(),
+        }
+    }
+
+    fn columns(_record: &QueueRecord) -> Columns {
+        Columns { kind: "queue".into(), ..Columns::default() }
+    }
+
+    fn glance(&self, at: &Moment<'_>, user: &Id) -> Glance {
+        if !self.exists() {
+            return Glance::default();
+        }
+        let serves = self.members.contains_key(user);
+        let found = self.found(at, user);
+        let mut summary = Object::new();
+        summary.insert("queue_attrs".into(), json!(found.queue_attrs));
+        summary.insert("realm_id".into(), json!(self.realm));
+        let mut latest = None;
+        let mut entry = None;
+        if let Some(waiter) = self.waiting.iter().find(|waiter| waiter.user == *user) {
+            let queue_position = found.queue_position.unwrap_or_default();
+            summary.insert("queue_position".into(), json!(queue_position));
+            entry = Some(Arc::new(Body::new(&events::AudienceEnqueued {
+                queue_id: at.id.clone(),
+                queue_attrs: found.queue_attrs.clone(),
+                queue_position,
+                audience_id: waiter.audience.clone(),
+            })));
+        } else if serves {
+            entry = Some(Arc::new(Body::new(&events::QueueJoined {
+                queue_id: at.id.clone(),
+                queue_attrs: found.queue_attrs.clone(),
+                queue_settings: self.settings.clone(),
+                realm_id: self.realm.clone(),
+            })));
+        }
+        if serves || found.queue_position.is_some() {
+            latest = Some(Arc::new(Body::new(&events::QueueUpdated {
+                queue_id: found.queue_id,
+                queue_attrs: found.queue_attrs,
+                realm_id: found.realm_id,
+                queue_position: found.queue_position,
+                queue_settings: found.queue_settings,
+                queue_time: found.queue_time,
+                levee_waiting: found.levee_waiting,
+                event_cause: None,
+            })));
+        }
+        let roles = if serves { roles::MEMBER } else { roles::WATCHER };
+        Glance { roles, summary, entry, latest }
+    }
+
+    fn line(&self, at: &Moment<'_>) -> Option<Line> {
+        let outside = events::QueueUpdated {
+            queue_id: at.id.clone(),
+            queue_attrs: self.shown(false),
+            realm_id: self.realm.clone(),
+            event_cause: self.cause.clone(),
+            ..Default::default()
+        };
+        let inside = events::QueueUpdated {
+            queue_attrs: self.shown(true),
+            queue_time: self.queue_time(at.now),
+            levee_waiting: Some(self.shown_waiting()),
+            queue_settings: Some(self.settings.clone()),
+            ..outside.clone()
+        };
+        Some(Line {
+            users: self.waiting.iter().map(|waiter| waiter.user.clone()).collect(),
+            members: Arc::new(Body::new(&inside)),
+            watchers: Arc::new(Body::new(&outside)),
+            waiting: outside,
+        })
+    }
+}

@@ -1,0 +1,214 @@
+//! What a queue decides.
+
+use super::*;
+
+impl Queue {
+    pub(super) fn act(&self, at: &Moment<'_>, actor: &Actor, action: QueueAction) -> Decision {
+        let standing = self.standing(at, &actor.user);
+        let denied = || Err(Rejection::denied().about("queue_id", at.id));
+        match action {
+            QueueAction::DescribeQueue(_) => Ok(Step::emit(Answer::event(&self.found(at, &actor.user)))),
+            QueueAction::UpdateQueue(update) => {
+                let realm = self.realm.clone().unwrap_or_default();
+                let mut attrs = self.attrs.clone();
+                if let Some(patch) = &update.queue_attrs {
+                    if standing < Standing::Member {
+                        return denied();
+                    }
+                    patch.check(|writable| standing.writes(writable, false))?;
+                    patch.apply(&mut attrs);
+                }
+                let mut settings = self.settings.clone();
+                if let Some(change) = update.queue_settings {
+                    if !standing.may(Right::ManageQueue) {
+                        return denied();
+                    }
+                    for (key, value) in change {
+                        if value.is_null() {
+                            settings.remove(&key);
+                        } else {
+                            settings.insert(key, value);
+                        }
+                    }
+                }
+                if standing < Standing::Member {
+                    return denied();
+                }
+                Ok(Step::record(QueueRecord::Changed { realm, attrs, settings }))
+            }
+            QueueAction::DeleteQueue(_) => {
+                if !standing.may(Right::ManageQueue) {
+                    return denied();
+                }
+                let realm = self.realm.clone().unwrap_or_default();
+                let mut step = Step::record(QueueRecord::Deleted { realm: realm.clone() })
+                    .and(Emit::Forward(Stream::realm(&realm), json!({"QueueDeleted": {"queue": at.id}})));
+                for user in self.members.keys() {
+                    let order = json!({"QueueParted": {"queue": at.id}});
+                    step.emits.push(Emit::Forward(Stream::user(user), order));
+                }
+                for waiter in &self.waiting {
+                    step.emits.push(waits_not(at.id, waiter));
+                }
+                Ok(step)
+            }
+            QueueAction::RequestAudience(request) => self.request(at, actor, request.audience_metadata),
+            QueueAction::AcceptAudience(accept) => self.accept(at, actor, standing, accept.audience_id),
+        }
+    }
+
+    fn request(&self, at: &Moment<'_>, actor: &Actor, metadata: Option<Object>) -> Decision {
+        let refuse = |error_type| Err(Rejection::new(error_type).about("queue_id", at.id));
+        if self.attrs.suspended.is_some() {
+            return refuse(ErrorType::QueueIsSuspended);
+        }
+        if self.attrs.closed.is_some() {
+            return refuse(ErrorType::QueueIsClosed);
+        }
+        if self.attrs.capacity.is_some_and(|capacity| self.waiting.len() as u64 >= capacity) {
+            return refuse(ErrorType::QueueIsFull);
+        }
+        if self.position(&actor.user).is_some() {
+            return Err(Rejection::denied()
+                .because("you wait in this queue already")
+                .about("queue_id", at.id));
+        }
+        let metadata = metadata.filter(|object| !object.is_empty());
+        if metadata.as_ref().is_some_and(|object| object.contains_key("secure")) {
+            // Opening it takes master keys, which are not there yet; never take a client's word for it.
+            return refuse(ErrorType::ActionNotSupported);
+        }
+        let size = serde_json::to_vec(&metadata).map_or(usize::MAX, |text| text.len());
+        if size > levee_proto::limits::OBJECT_BYTES {
+            return Err(Rejection::malformed("audience_metadata is too long"));
+        }
+        let command = actor.command();
+        let cause = command.as_ref().map_or_else(|| at.now.to_string(), |c| c.action_id.to_string());
+        // In the customer's shard, for the conversation will be there.
+        let shard = ids::shard(&actor.user).unwrap_or_default();
+        let audience = ids::derive(shard, &["audience", at.id, &actor.session, &cause]);
+        let order =
+            json!({"Waits": {"queue": at.id, "audience": audience, "seq": at.seq + 1, "command": command}});
+        let waiter = Waiter {
+            audience,
+            user: actor.user.clone(),
+            card: (*actor.card).clone(),
+            since: at.now,
+            metadata,
+        };
+        Ok(Step::record(QueueRecord::Requested { waiter })
+            .and(Emit::Forward(Stream::user(&actor.user), order)))
+    }
+
+    fn accept(&self, at: &Moment<'_>, actor: &Actor, standing: Standing, wanted: Option<Id>) -> Decision {
+        if !self.members.contains_key(&actor.user) || !standing.may(Right::ServeQueue) {
+            return Err(Rejection::denied().about("queue_id", at.id));
+        }
+        let waiter = match &wanted {
+            Some(audience) => self
+                .waiting
+                .iter()
+                .find(|waiter| waiter.audience == *audience)
+                .ok_or_else(|| Rejection::new(ErrorType::AudienceNotFound).about("queue_id", at.id))?,
+            None => self
+                .waiting
+                .front()
+                .ok_or_else(|| Rejection::new(ErrorType::QueueIsEmpty).about("queue_id", at.id))?,
+        };
+        if waiter.user == actor.user {
+            return Err(Rejection::denied().because("nobody accepts themselves"));
+        }
+        let shard = ids::shard(&waiter.audience).unwrap_or_default();
+        let channel = ids::derive(shard, &["channel", &waiter.audience]);
+        let order = json!({"Open": {
+            "realm": self.realm,
+            "attrs": {"audience_id": waiter.audience, "queue_id": at.id, "requester_id": waiter.user,
+                "private": true, "disclosed_since": at.now / 1_000_000, "upload": self.attrs.upload,
+                "video": self.attrs.video},
+            "members": [
+                [waiter.user, waiter.card, {}],
+                [actor.user, *actor.card, {"operator": true}],
+            ],
+            "metadata": waiter.metadata,
+            "command": actor.command(),
+        }});
+        let record = QueueRecord::Accepted { audience: waiter.audience.clone(), agent: actor.user.clone() };
+        Ok(Step::record(record)
+            .and(Emit::Forward(Stream::conversation(&channel), order))
+            .and(waits_not(at.id, waiter)))
+    }
+
+    pub(super) fn manage(&self, at: &Moment<'_>, actor: &Actor, action: MemberAction) -> Decision {
+        let standing = self.standing(at, &actor.user);
+        let denied = || Err(Rejection::denied().about("queue_id", at.id));
+        match action {
+            MemberAction::AddMember(add) => {
+                if !standing.may(Right::ManageQueue) {
+                    return denied();
+                }
+                let Some(member) = at.realm.and_then(|realm| realm.members.get(&add.user_id)) else {
+                    return Err(Rejection::new(ErrorType::UserNotFound).about("user_id", &add.user_id));
+                };
+                let record =
+                    QueueRecord::MemberJoined { user: add.user_id.clone(), card: member.user.clone() };
+                let order = json!({"QueueJoined": {"queue": at.id, "seq": at.seq + 1}});
+                Ok(Step::record(record).and(Emit::Forward(Stream::user(&add.user_id), order)))
+            }
+            MemberAction::RemoveMember(remove) => {
+                let oneself = remove.user_id == actor.user;
+                if !oneself && !standing.may(Right::ManageQueue) {
+                    return denied();
+                }
+                if !self.members.contains_key(&remove.user_id) {
+                    return Err(Rejection::new(ErrorType::UserNotFound).about("user_id", &remove.user_id));
+                }
+                Ok(self.part(at, remove.user_id, !oneself))
+            }
+            MemberAction::UpdateMember(_) => Err(Rejection::malformed("queue members have no attributes")),
+        }
+    }
+
+    fn part(&self, at: &Moment<'_>, user: Id, removed: bool) -> Step<QueueRecord> {
+        let order = json!({"QueueParted": {"queue": at.id}});
+        let forward = Emit::Forward(Stream::user(&user), order);
+        let realm = self.realm.clone().unwrap_or_default();
+        Step::record(QueueRecord::MemberParted { realm, user, removed }).and(forward)
+    }
+
+    pub(super) fn obey(&self, at: &Moment<'_>, order: QueueOrder) -> Step<QueueRecord> {
+        match order {
+            QueueOrder::Create { .. } if self.realm.is_some() => Step::nothing(),
+            QueueOrder::Create { realm, attrs: patch, by, command, .. } => {
+                let mut attrs = QueueAttrs::default();
+                patch.apply(&mut attrs);
+                let mut step =
+                    Step::record(QueueRecord::Created { realm: realm.clone(), attrs: attrs.clone() });
+                if let Some(command) = command {
+                    let event = events::QueueCreated {
+                        queue_id: at.id.clone(),
+                        queue_attrs: attrs,
+                        realm_id: Some(realm),
+                        ..Default::default()
+                    };
+                    step.emits.push(Emit::told(&by, &command, &event));
+                }
+                step
+            }
+            QueueOrder::Drop { audience, cause } => {
+                match self.waiting.iter().find(|waiter| waiter.audience == audience) {
+                    Some(waiter) => {
+                        Step::record(QueueRecord::Dropped { audience, cause }).and(waits_not(at.id, waiter))
+                    }
+                    None => Step::nothing(),
+                }
+            }
+            QueueOrder::MemberGone { user } if self.members.contains_key(&user) => self.part(at, user, true),
+            QueueOrder::MemberGone { .. } => Step::nothing(),
+        }
+    }
+}
+
+fn waits_not(queue: &Id, waiter: &Waiter) -> Emit {
+    let order = json!({"WaitsNot": {"queue": queue, "audience": waiter.audience}});
+    Emit::Forward(Stream::user(&waiter.user), order)
+}

@@ -1,0 +1,111 @@
+//! Who may do what: the one table of permissions.
+
+use levee_proto::attrs::Writable;
+
+/// How a user stands to a thing, the strongest last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// Knows that it exists, no more.
+    Stranger,
+    /// A member of the realm that it belongs to.
+    RealmMember,
+    /// A member of it.
+    Member,
+    /// A moderator of it.
+    Moderator,
+    /// An operator of it, or of its realm.
+    Operator,
+    /// Its owner.
+    Owner,
+}
+
+/// Something that takes a permission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Right {
+    /// See a private channel.
+    SeeChannel,
+    /// Read and write messages of a conversation.
+    Talk,
+    /// Send notices.
+    Notify,
+    /// Write to a conversation in which others are silenced.
+    SpeakSilenced,
+    /// See hidden messages.
+    SeeHidden,
+    /// Change a channel's members.
+    ManageChannelMembers,
+    /// Delete a channel.
+    DeleteChannel,
+    /// See a realm's members and settings.
+    SeeRealm,
+    /// Change a realm, its members, queues and settings.
+    ManageRealm,
+    /// Serve a queue: see who waits, accept.
+    ServeQueue,
+    /// Change a queue's settings and members, delete it.
+    ManageQueue,
+}
+
+/// The least standing that has a right.
+pub const TABLE: &[(Right, Standing)] = &[
+    (Right::SeeChannel, Standing::Member),
+    (Right::Talk, Standing::Member),
+    (Right::Notify, Standing::Operator),
+    (Right::SpeakSilenced, Standing::Moderator),
+    (Right::SeeHidden, Standing::Moderator),
+    (Right::ManageChannelMembers, Standing::Moderator),
+    (Right::DeleteChannel, Standing::Operator),
+    (Right::SeeRealm, Standing::RealmMember),
+    (Right::ManageRealm, Standing::Operator),
+    (Right::ServeQueue, Standing::Member),
+    (Right::ManageQueue, Standing::Operator),
+];
+
+impl Standing {
+    /// Whether this standing has a right.
+    pub fn may(self, right: Right) -> bool {
+        TABLE.iter().any(|(of, least)| *of == right && self >= *least)
+    }
+
+    /// Whether this standing may write attributes of a kind; `oneself` if they describe the user.
+    pub fn writes(self, writable: Writable, oneself: bool) -> bool {
+        match writable {
+            Writable::Never | Writable::Initially => false,
+            Writable::OneSelf => oneself,
+            Writable::Member => self >= Self::Member,
+            Writable::Moderator => self >= Self::Moderator,
+            Writable::Operator => self >= Self::Operator,
+            Writable::Owner => self >= Self::Owner,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stronger_standing_may_all_that_a_weaker_one_may() {
+        let ladder = [
+            Standing::Stranger,
+            Standing::RealmMember,
+            Standing::Member,
+            Standing::Moderator,
+            Standing::Operator,
+            Standing::Owner,
+        ];
+        for (right, least) in TABLE {
+            for standing in ladder {
+                assert_eq!(standing.may(*right), standing >= *least, "{standing:?} {right:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn strangers_have_no_rights_and_nobody_writes_what_the_server_sets() {
+        assert!(TABLE.iter().all(|(right, _)| !Standing::Stranger.may(*right)));
+        assert!(!Standing::Owner.writes(Writable::Never, true));
+        assert!(Standing::Stranger.writes(Writable::OneSelf, true));
+        assert!(!Standing::Owner.writes(Writable::OneSelf, false));
+    }
+}

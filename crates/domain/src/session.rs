@@ -1,0 +1,321 @@
+//! A session: numbered events that are kept until they are acknowledged, and the actions under way.
+//!
+//! Events get ascending numbers. A number may be written to a connection only once the store has
+//! reserved it (the *ceiling*), so that it never stands for two contents, not even after a crash.
+//! Buffers are bounded by count and bytes; one more event than that and the session is lost.
+
+use crate::view::Stream;
+use levee_proto::envelope::Splice;
+use levee_proto::{Body, ErrorType, Id, Rejection, Text, messages};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// How many event numbers are reserved at a time.
+pub const BLOCK: u64 = 1000;
+/// How many actions may wait for their replies.
+pub const IN_FLIGHT: usize = 1024;
+
+/// A session's bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Events that may wait for their acknowledgement.
+    pub events: usize,
+    /// Bytes of them.
+    pub bytes: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { events: 10_000, bytes: 16 << 20 }
+    }
+}
+
+/// An event that waits for its acknowledgement.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Numbered {
+    /// The event.
+    pub body: Arc<Body>,
+    /// What is particular to this session.
+    pub splice: Splice,
+    /// Whether the payload is left out.
+    pub bare: bool,
+}
+
+impl Numbered {
+    /// The event's number.
+    pub fn event_id(&self) -> u64 {
+        self.splice.event_id.unwrap_or_default()
+    }
+}
+
+/// What to do with an action that comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// Decide it.
+    Fresh,
+    /// It was sent before and its reply is not known here: the owner will know.
+    Retry,
+    /// Its reply is in the buffer and goes out by itself.
+    Answered,
+}
+
+/// Where an event of a stream stands in the session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Mark {
+    /// Acknowledging this event covers the record.
+    event_id: u64,
+    stream: Stream,
+    seq: u64,
+}
+
+/// A session's state, apart from whom it belongs to.
+#[derive(Debug, Clone, Default)]
+pub struct Session {
+    /// The message types that the client takes.
+    pub message_types: Arc<[Text]>,
+    bounds: Bounds,
+    last: u64,
+    ceiling: u64,
+    acknowledged: u64,
+    sent: u64,
+    bytes: usize,
+    buffer: VecDeque<Numbered>,
+    marks: VecDeque<Mark>,
+    cursors: BTreeMap<Stream, u64>,
+    cursors_changed: bool,
+    actions: BTreeMap<u64, Option<u64>>,
+    newest_action: u64,
+    latest: Vec<(Text, Arc<Body>)>,
+}
+
+impl Session {
+    /// A session whose events start above `ceiling`, of which a block is reserved already.
+    pub fn new(message_types: Arc<[Text]>, above: u64, bounds: Bounds) -> Self {
+        Self {
+            message_types,
+            bounds,
+            last: above,
+            acknowledged: above,
+            sent: above,
+            ceiling: above + BLOCK,
+            ..Self::default()
+        }
+    }
+
+    /// Continues with cursors that were kept.
+    #[must_use]
+    pub fn with_cursors(mut self, cursors: BTreeMap<Stream, u64>) -> Self {
+        self.cursors = cursors;
+        self
+    }
+
+    /// Adds an event. `mark` says which record of which stream it shows.
+    ///
+    /// # Errors
+    /// `session_buffer_overflow` when the bounds are passed: the session is lost.
+    pub fn push(
+        &mut self,
+        body: Arc<Body>,
+        mut splice: Splice,
+        message_type: Option<&str>,
+        mark: Option<(&Stream, u64)>,
+    ) -> Result<(), Rejection> {
+        let wanted = message_type.is_none_or(|of| messages::matches(&self.message_types, of));
+        // A sender who does not take the type still needs the reply, without the content.
+        if wanted || splice.action_id.is_some() {
+            self.last += 1;
+            splice.event_id = Some(self.last);
+            self.note_reply(&splice);
+            let numbered = Numbered { body, splice, bare: !wanted };
+            self.bytes += numbered.body.size() + 64;
+            self.buffer.push_back(numbered);
+        }
+        if let Some((stream, seq)) = mark {
+            self.mark(stream, seq);
+        }
+        if self.buffer.len() > self.bounds.events || self.bytes > self.bounds.bytes {
+            return Err(Rejection::new(ErrorType::SessionBufferOverflow));
+        }
+        Ok(())
+    }
+
+    fn note_reply(&mut self, splice: &Splice) {
+        let last = splice.history_length.is_none_or(|left| left == 0);
+        if let (Some(action), true) = (splice.action_id, last) {
+            // A reply to an action that is not under way is a second event of it.
+            if let Some(replied) = self.actions.get_mut(&action) {
+                *replied = splice.event_id;
+            }
+        }
+    }
+
+    /// Notes that a record was dealt with, whether or not it showed an event.
+    pub fn mark(&mut self, stream: &Stream, seq: u64) {
+        if self.last == self.acknowledged {
+            self.cursors.insert(stream.clone(), seq);
+            self.cursors_changed = true;
+        } else if let Some(mark) =
+            self.marks.back_mut().filter(|mark| mark.event_id == self.last && mark.stream == *stream)
+        {
+            mark.seq = seq;
+        } else {
+            self.marks.push_back(Mark { event_id: self.last, stream: stream.clone(), seq });
+        }
+    }
+
+    /// Forgets a stream that is no longer followed.
+    pub fn forget(&mut self, stream: &Stream) {
+        self.cursors_changed |= self.cursors.remove(stream).is_some();
+        self.marks.retain(|mark| mark.stream != *stream);
+    }
+
+    /// Keeps the latest value of something until a connection can take it.
+    pub fn hold_latest(&mut self, key: Text, body: Arc<Body>) {
+        match self.latest.iter_mut().find(|(held, _)| *held == key) {
+            Some((_, held)) => *held = body,
+            None => self.latest.push((key, body)),
+        }
+    }
+
+    /// Gives the latest values numbers, for a connection takes them now.
+    ///
+    /// # Errors
+    /// `session_buffer_overflow`.
+    pub fn release_latest(&mut self) -> Result<(), Rejection> {
+        for (_, body) in std::mem::take(&mut self.latest) {
+            self.push(body, Splice::default(), None, None)?;
+        }
+        Ok(())
+    }
+
+    /// The client has received everything up to `event_id`.
+    ///
+    /// # Errors
+    /// `request_malformed` for a number that was never sent.
+    pub fn acknowledge(&mut self, event_id: u64) -> Result<(), Rejection> {
+        // After a crash the client may have seen events up to the old ceiling: those are below `last`.
+        if event_id > self.last {
+            return Err(Rejection::malformed("event_id is beyond what was sent"));
+        }
+        self.sent = self.sent.max(event_id);
+        if event_id <= self.acknowledged {
+            return Ok(());
+        }
+        self.acknowledged = event_id;
+        while let Some(first) = self.buffer.front().filter(|first| first.event_id() <= event_id) {
+            self.bytes -= first.body.size() + 64;
+            if let Some(action) = first.splice.action_id {
+                if self.actions.get(&action) == Some(&first.splice.event_id) {
+                    self.actions.remove(&action);
+                }
+            }
+            self.buffer.pop_front();
+        }
+        while let Some(mark) = self.marks.front().filter(|mark| mark.event_id <= event_id) {
+            self.cursors.insert(mark.stream.clone(), mark.seq);
+            self.cursors_changed = true;
+            self.marks.pop_front();
+        }
+        if self.buffer.is_empty() && self.buffer.capacity() > 4 {
+            self.buffer = VecDeque::new();
+            self.marks = VecDeque::new();
+        }
+        Ok(())
+    }
+
+    /// A new connection: everything that is not acknowledged goes out again.
+    pub fn rewind(&mut self) {
+        self.sent = self.acknowledged;
+    }
+
+    /// The next event to write, if its number is reserved.
+    pub fn next_to_send(&mut self) -> Option<Numbered> {
+        if self.sent >= self.last.min(self.ceiling) {
+            return None;
+        }
+        let next = self.buffer.get((self.sent - self.acknowledged) as usize)?.clone();
+        self.sent += 1;
+        Some(next)
+    }
+
+    /// The ceiling to reserve, when numbers run short.
+    pub fn wants_ceiling(&self) -> Option<u64> {
+        (self.last + BLOCK / 2 >= self.ceiling).then(|| self.last.max(self.ceiling) + BLOCK)
+    }
+
+    /// Numbers up to here are reserved.
+    pub fn reserved(&mut self, ceiling: u64) {
+        self.ceiling = self.ceiling.max(ceiling);
+    }
+
+    /// The ceiling as it is.
+    pub fn ceiling(&self) -> u64 {
+        self.ceiling
+    }
+
+    /// Takes an action in.
+    ///
+    /// # Errors
+    /// `send_rate_limited` when too many wait for their replies.
+    pub fn admit(&mut self, action_id: Option<u64>) -> Result<Admission, Rejection> {
+        let Some(id) = action_id else { return Ok(Admission::Fresh) };
+        match self.actions.get(&id) {
+            Some(Some(_)) => return Ok(Admission::Answered),
+            Some(None) => return Ok(Admission::Retry),
+            None => {}
+        }
+        if self.actions.len() >= IN_FLIGHT {
+            return Err(
+                Rejection::new(ErrorType::SendRateLimited).because("too many actions wait for replies")
+            );
+        }
+        self.actions.insert(id, None);
+        self.newest_action = self.newest_action.max(id);
+        Ok(Admission::Fresh)
+    }
+
+    /// An action will get no reply of its own.
+    pub fn settle(&mut self, action_id: Option<u64>) {
+        if let Some(id) = action_id {
+            self.actions.remove(&id);
+        }
+    }
+
+    /// Replies to actions up to this number are acknowledged.
+    pub fn settled(&self) -> u64 {
+        self.actions.first_key_value().map_or(self.newest_action, |(id, _)| id - 1)
+    }
+
+    /// The cursors, if they changed since this was last asked.
+    pub fn take_changed_cursors(&mut self) -> Option<BTreeMap<Stream, u64>> {
+        std::mem::take(&mut self.cursors_changed).then(|| self.cursors.clone())
+    }
+
+    /// Up to where records of a stream were dealt with and acknowledged.
+    pub fn cursor(&self, stream: &Stream) -> Option<u64> {
+        self.cursors.get(stream).copied()
+    }
+
+    /// All cursors.
+    pub fn cursors(&self) -> &BTreeMap<Stream, u64> {
+        &self.cursors
+    }
+
+    /// How many events wait for their acknowledgement.
+    pub fn waiting(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// The last number given.
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// The digest under which a session is kept.
+    pub fn digest(session_id: &str) -> Id {
+        levee_proto::ids::digest(session_id)
+    }
+}
+
+#[cfg(test)]
+mod tests;

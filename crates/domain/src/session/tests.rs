@@ -1,0 +1,174 @@
+use super::*;
+use levee_proto::events;
+use proptest::prelude::*;
+
+fn body(text: &str) -> Arc<Body> {
+    Arc::new(Body::new(&events::ChannelParted { channel_id: text.into(), event_cause: None }))
+}
+
+fn session() -> Session {
+    Session::new(Arc::from([Text::from("ninchat.com/*")]), 0, Bounds { events: 100, bytes: 1 << 20 })
+}
+
+fn drain(session: &mut Session) -> Vec<u64> {
+    std::iter::from_fn(|| session.next_to_send().map(|event| event.event_id())).collect()
+}
+
+#[test]
+fn events_are_numbered_from_one_and_sent_once() {
+    let mut s = session();
+    s.push(body("a"), Splice::default(), None, None).unwrap();
+    s.push(body("b"), Splice::default(), None, None).unwrap();
+    assert_eq!(drain(&mut s), [1, 2]);
+    assert_eq!(drain(&mut s), [0u64; 0]);
+}
+
+#[test]
+fn a_new_connection_gets_what_is_not_acknowledged_again() {
+    let mut s = session();
+    for text in ["a", "b", "c"] {
+        s.push(body(text), Splice::default(), None, None).unwrap();
+    }
+    drain(&mut s);
+    s.acknowledge(2).unwrap();
+    s.rewind();
+    assert_eq!(drain(&mut s), [3]);
+}
+
+#[test]
+fn an_acknowledgement_beyond_what_was_sent_is_refused() {
+    let mut s = session();
+    assert_eq!(s.acknowledge(1).unwrap_err().error_type, ErrorType::RequestMalformed);
+}
+
+#[test]
+fn numbers_above_the_ceiling_wait_until_they_are_reserved() {
+    let mut s = Session::new(Arc::from([]), 0, Bounds::default());
+    for _ in 0..BLOCK + 5 {
+        s.push(body("x"), Splice::default(), None, None).unwrap();
+    }
+    assert_eq!(drain(&mut s).len() as u64, BLOCK);
+    let wanted = s.wants_ceiling().unwrap();
+    s.reserved(wanted);
+    assert_eq!(drain(&mut s).len(), 5);
+}
+
+#[test]
+fn one_event_too_many_is_an_overflow() {
+    let mut s = session();
+    for _ in 0..100 {
+        s.push(body("x"), Splice::default(), None, None).unwrap();
+    }
+    let error = s.push(body("x"), Splice::default(), None, None).unwrap_err();
+    assert_eq!(error.error_type, ErrorType::SessionBufferOverflow);
+}
+
+#[test]
+fn unwanted_types_are_left_out_but_a_reply_comes_without_its_content() {
+    let mut s = session();
+    s.push(body("x"), Splice::default(), Some("example.org/x"), None).unwrap();
+    assert_eq!(s.waiting(), 0);
+    let reply = Splice { action_id: Some(1), ..Splice::default() };
+    s.push(body("x"), reply, Some("example.org/x"), None).unwrap();
+    assert!(s.next_to_send().unwrap().bare);
+}
+
+#[test]
+fn a_retry_is_answered_from_the_buffer_or_by_the_owner() {
+    let mut s = session();
+    assert_eq!(s.admit(Some(1)).unwrap(), Admission::Fresh);
+    assert_eq!(s.admit(Some(1)).unwrap(), Admission::Retry);
+    s.push(body("x"), Splice { action_id: Some(1), ..Splice::default() }, None, None).unwrap();
+    assert_eq!(s.admit(Some(1)).unwrap(), Admission::Answered);
+    assert_eq!(s.settled(), 0);
+    s.acknowledge(1).unwrap();
+    assert_eq!(s.settled(), 1);
+}
+
+#[test]
+fn history_is_answered_by_its_last_message_only() {
+    let mut s = session();
+    s.admit(Some(1)).unwrap();
+    for left in [2, 1, 0] {
+        s.push(
+            body("m"),
+            Splice { action_id: Some(1), history_length: Some(left), event_id: None },
+            None,
+            None,
+        )
+        .unwrap();
+        let expected = if left == 0 { Admission::Answered } else { Admission::Retry };
+        assert_eq!(s.admit(Some(1)).unwrap(), expected);
+    }
+}
+
+#[test]
+fn cursors_cover_acknowledged_events_only() {
+    let mut s = session();
+    let stream = Stream::conversation(&"00aa".into());
+    s.mark(&stream, 1);
+    assert_eq!(s.cursor(&stream), Some(1), "nothing waits, so nothing can be lost");
+    s.push(body("m"), Splice::default(), None, Some((&stream, 2))).unwrap();
+    s.mark(&stream, 3);
+    assert_eq!(s.cursor(&stream), Some(1));
+    s.acknowledge(1).unwrap();
+    assert_eq!(s.cursor(&stream), Some(3));
+}
+
+#[test]
+fn only_the_latest_value_of_a_thing_is_kept_for_whoever_is_away() {
+    let mut s = session();
+    s.hold_latest("q".into(), body("first"));
+    s.hold_latest("q".into(), body("second"));
+    s.release_latest().unwrap();
+    assert_eq!(s.next_to_send().unwrap().body, body("second"));
+    assert!(s.next_to_send().is_none());
+}
+
+#[derive(Debug, Clone)]
+enum Act {
+    Push,
+    Read(usize),
+    Drop,
+    Acknowledge,
+    AcknowledgeOld,
+}
+
+proptest! {
+    /// Whatever is dropped, acknowledged and resumed: a client that counts on ascending numbers sees
+    /// each event once, in order.
+    #[test]
+    fn a_resumed_session_gets_every_event_once_in_ascending_order(
+        acts in prop::collection::vec(prop_oneof![
+            4 => Just(Act::Push), 3 => (1usize..5).prop_map(Act::Read), 2 => Just(Act::Drop),
+            2 => Just(Act::Acknowledge), 1 => Just(Act::AcknowledgeOld)], 1..300)
+    ) {
+        let mut s = Session::new(Arc::from([]), 0, Bounds { events: 10_000, bytes: 1 << 30 });
+        let (mut pushed, mut received) = (0u64, Vec::new());
+        let mut wire: VecDeque<u64> = VecDeque::new();
+        let mut newest = 0;
+        for act in acts.into_iter().chain([Act::Drop, Act::Read(usize::MAX)]) {
+            match act {
+                Act::Push => {
+                    pushed += 1;
+                    s.push(body(&pushed.to_string()), Splice::default(), None, None).unwrap();
+                    while let Some(event) = s.next_to_send() { wire.push_back(event.event_id()); }
+                }
+                Act::Read(n) => for _ in 0..n {
+                    let Some(id) = wire.pop_front() else { break };
+                    // What the client does: what it has seen, it ignores.
+                    if id > newest { newest = id; received.push(id); }
+                },
+                Act::Drop => {
+                    wire.clear();
+                    s.acknowledge(newest).unwrap();
+                    s.rewind();
+                    while let Some(event) = s.next_to_send() { wire.push_back(event.event_id()); }
+                }
+                Act::Acknowledge => s.acknowledge(newest).unwrap(),
+                Act::AcknowledgeOld => s.acknowledge(newest / 2).unwrap(),
+            }
+        }
+        prop_assert_eq!(received, (1..=pushed).collect::<Vec<_>>());
+    }
+}
