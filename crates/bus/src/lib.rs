@@ -1,1 +1,56 @@
-//! bus
+//! Node-to-node delivery and its gap detection.
+//!
+//! A bus carries opaque messages from node to node: quickly, in order per pair of nodes, and without
+//! any promise. What gets lost is noticed (each frame carries a counter per pair), said as a
+//! [`Incoming::Gap`], and made good from the store by the floors above. Never trust it to deliver.
+
+mod frame;
+pub mod memory;
+
+pub use frame::{Frame, VERSION};
+
+use bytes::Bytes;
+use compact_str::CompactString;
+
+/// A node's name, one per incarnation.
+pub type Node = CompactString;
+
+/// Why a message could not be handed to the bus.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum BusError {
+    /// Nobody of that name is known.
+    #[error("node {0} is not reachable")]
+    Unreachable(Node),
+    /// Too much waits to be sent.
+    #[error("the bus is congested")]
+    Congested,
+    /// A frame of another version, or no frame at all.
+    #[error("a frame can't be read: {0}")]
+    Frame(String),
+}
+
+/// What comes in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Incoming {
+    /// A message.
+    Message {
+        /// Its sender.
+        from: Node,
+        /// The content.
+        body: Bytes,
+    },
+    /// Something of a sender was lost: look at the store.
+    Gap {
+        /// The sender.
+        from: Node,
+    },
+}
+
+/// A node's way to the others.
+pub trait Bus: Send + Sync {
+    /// Hands a message over, to be delivered soon or not at all.
+    ///
+    /// # Errors
+    /// When it is known at once that it won't be delivered.
+    fn send(&self, to: &str, body: Bytes) -> Result<(), BusError>;
+}
