@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { ConversationPage } from "./ConversationPage.tsx";
 import { Login } from "./Login.tsx";
-import { pick, problem, state, takeOver } from "./model.ts";
+import { loggingIn, pick, problem, state, takeOver } from "./model.ts";
 import { QueuePage } from "./QueuePage.tsx";
 import { navigate, route } from "./route.ts";
 import { Sidebar } from "./Sidebar.tsx";
@@ -23,7 +23,7 @@ export function App(): JSX.Element {
       </main>
     );
   }
-  if (status === "idle" || status === "refused" || (status === "connecting" && !ready)) return <Login />;
+  if (status === "idle" || status === "refused" || loggingIn.value) return <Login />;
   if (!ready) {
     return (
       <main class="blank">

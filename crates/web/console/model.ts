@@ -13,6 +13,7 @@ import {
   type SessionParams,
   type State,
 } from "../client/src/index.ts";
+import { watchIdleness } from "./idleness.ts";
 import { navigate, route } from "./route.ts";
 import { texts } from "./texts.ts";
 
@@ -21,6 +22,8 @@ export const state = signal<State>(initialState);
 export const now = signal(Date.now() / 1000);
 /** The last thing that didn't work, in words. */
 export const problem = signal<string | null>(null);
+/** Whether the session that is being opened is one that somebody just asked for at the login page. */
+export const loggingIn = signal(false);
 export const drafts = signal<Record<string, string>>({});
 
 const savedUser = siteUser("levee.console.user");
@@ -44,8 +47,9 @@ export const unread = computed(() => conversations.value.reduce((sum, conversati
 export function start(): void {
   setInterval(() => (now.value = Date.now() / 1000), 1_000);
   watchPage(() => chat.nudge());
-  const isVisible = signal(true);
+  const isVisible = signal(document.visibilityState === "visible");
   document.addEventListener("visibilitychange", () => (isVisible.value = document.visibilityState === "visible"));
+  watchIdleness((isIdle) => chat.setIdle(isIdle));
   effect(() => {
     const shown = route.value;
     chat.look(isVisible.value && shown.page === "conversation" ? shown.id : null);
@@ -57,6 +61,7 @@ export function start(): void {
 }
 
 export function logIn(email: string, password: string): void {
+  loggingIn.value = true;
   identity = { identity_type: "email", identity_name: email, identity_auth: password };
   chat.start();
 }
@@ -130,6 +135,7 @@ function newChat(): Chat {
   });
   created.state.subscribe((next) => {
     state.value = next;
+    if (next.status !== "connecting" && next.status !== "idle") loggingIn.value = false;
     if (next.status === "refused") {
       // What was refused once is refused for ever; the login page asks for something else.
       identity = null;

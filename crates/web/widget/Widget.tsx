@@ -10,6 +10,7 @@ import { ConversationView, MessageView, QueueList, WaitingView } from "./views.t
 export function Widget({ model }: { model: WidgetModel }): JSX.Element | null {
   const launcher = useRef<HTMLButtonElement>(null);
   const panel = useRef<HTMLDivElement>(null);
+  const hadFocus = useRef(false);
   const wasOpen = useRef<boolean | null>(null);
   const [state, setState] = useState(model.state.value);
   const windowState = state.window;
@@ -23,6 +24,12 @@ export function Widget({ model }: { model: WidgetModel }): JSX.Element | null {
     else if (wasOpen.current && !isOpen) launcher.current?.focus();
     wasOpen.current = isOpen;
   }, [windowState]);
+
+  const viewKind = viewOf(state.chat).kind;
+  useLayoutEffect(() => {
+    // The button that led here is gone, and the focus with it; keep it in the chat.
+    if (hadFocus.current && document.activeElement === document.body) panel.current?.focus();
+  }, [viewKind]);
 
   if (windowState === "hidden") return null;
   if (windowState === "minimised") {
@@ -42,6 +49,11 @@ export function Widget({ model }: { model: WidgetModel }): JSX.Element | null {
       aria-label={model.title}
       tabIndex={-1}
       ref={panel}
+      onFocusIn={() => (hadFocus.current = true)}
+      onFocusOut={(event) => {
+        // A removed element gives its focus to nobody; anything else is the visitor leaving.
+        if (event.relatedTarget !== null) hadFocus.current = panel.current?.contains(event.relatedTarget as Node) ?? false;
+      }}
       onKeyDown={(event) => {
         // Keys typed into the chat are none of the page's shortcuts.
         event.stopPropagation();

@@ -44,6 +44,8 @@ export interface WidgetState {
   window: WindowState;
   draft: string;
   requestError: string | null;
+  /** Whether the realm's queues have been told; before that none to choose from means nothing. */
+  described: boolean;
 }
 export type LeveeEvent = "open" | "close" | "queued" | "started" | "message" | "ended";
 
@@ -63,6 +65,7 @@ export class WidgetModel {
       window: this.savedWindow.load() ?? options.initialState ?? "minimised",
       draft: "",
       requestError: null,
+      described: false,
     });
     this.chat = this.newChat();
     watchPage(() => this.chat.nudge());
@@ -160,7 +163,7 @@ export class WidgetModel {
 
   private restart(): void {
     this.chat = this.newChat();
-    this.patch({ chat: this.chat.state.value });
+    this.patch({ chat: this.chat.state.value, described: false });
     if (this.isOpen) this.chat.start();
   }
 
@@ -184,6 +187,9 @@ export class WidgetModel {
       case "user_found":
         if (viewOf(this.state.value.chat).kind === "queues") this.describeQueues();
         this.look();
+        break;
+      case "realm_queues_found":
+        this.patch({ described: true });
         break;
       case "audience_enqueued":
         // In the middle of a conversation this is a transfer: the wait replaces what was before.

@@ -23,6 +23,7 @@ export function MessageView(props: { text: string; action?: string; onAction?: (
 export function QueueList({ model, state }: { model: WidgetModel; state: WidgetState }): JSX.Element {
   const queues = offeredQueues(state.chat, model.options);
   const error = state.requestError;
+  if (queues.length === 0 && !state.described) return <MessageView text={texts.connecting} />;
   return (
     <div class="view">
       <h3>{texts.welcome}</h3>
@@ -74,6 +75,11 @@ export function WaitingView({ model, queue }: { model: WidgetModel; queue: Queue
   );
 }
 
+/** Whether the visitor is in the chat already; somebody who fills in the page's own form must not be drawn out of it. */
+function isFocusInside(): boolean {
+  return document.activeElement?.shadowRoot?.activeElement != null;
+}
+
 export function ConversationView({
   model,
   state,
@@ -107,7 +113,7 @@ export function ConversationView({
       ) : (
         <Composer
           text={state.draft}
-          autoFocus
+          autoFocus={isFocusInside()}
           onText={(text) => model.write(conversation, text)}
           onSend={(text) => model.send(conversation, text)}
         />

@@ -154,13 +154,15 @@ function applyUserAttrs(state: State, event: Pick<EventOf<"user_updated">, "user
 }
 
 function applyQueue(state: State, event: EventOf<"queue_joined" | "queue_found" | "queue_updated">, now: number): State {
-  const change: Partial<Queue> = { attrs: event.queue_attrs };
+  // The length isn't an attribute that anybody sets, so a change of attributes comes without it.
+  const length = event.queue_attrs.length ?? state.queues[event.queue_id]?.attrs.length;
+  const change: Partial<Queue> = { attrs: { ...event.queue_attrs, length } };
   if (event.event === "queue_joined") change.member = true;
   if (event.realm_id !== undefined) change.realmId = event.realm_id;
   if (event.queue_position !== undefined) change.position = event.queue_position;
   if (event.queue_time !== undefined) change.firstSince = now - event.queue_time;
   if (event.levee_waiting) change.waiting = event.levee_waiting;
-  if (!event.queue_attrs.length) {
+  if (!length) {
     change.firstSince = undefined;
     change.waiting = [];
   }

@@ -122,6 +122,11 @@ export class Chat {
     this.markRead();
   }
 
+  /** Says whether the user is away from the device. */
+  setIdle(isIdle: boolean): void {
+    this.connection.post("update_session", { session_idle: isIdle });
+  }
+
   async loadOlder(channelId: string): Promise<void> {
     const oldest = this.state.value.conversations[channelId]?.messages.find((message) => !message.delivery);
     if (oldest) await this.loadHistory(channelId, oldest.id);

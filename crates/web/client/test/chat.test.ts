@@ -142,6 +142,14 @@ describe("queues", () => {
     expect(chat.state.value.queues.q1!.position).toBeUndefined();
   });
 
+  it("keep their length and who waits when only an attribute changes", async () => {
+    const chat = await chatInConversation();
+    const levee_waiting = [{ audience_id: "a2", user_id: "u2", request_time: 1 }];
+    ScriptedSocket.latest.event("queue_found", { queue_id: "q1", queue_attrs: { length: 1 }, queue_time: 5, levee_waiting });
+    ScriptedSocket.latest.event("queue_updated", { queue_id: "q1", queue_attrs: { closed: true } });
+    expect(chat.state.value.queues.q1).toMatchObject({ attrs: { closed: true, length: 1 }, waiting: levee_waiting });
+  });
+
   it("forget who waited once they are empty", async () => {
     const chat = await chatInConversation();
     const waiting = [{ audience_id: "a2", user_id: "u2", request_time: 1 }];
