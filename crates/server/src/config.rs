@@ -1,0 +1,183 @@
+//! The configuration of a node: defaults, then a TOML file, then the environment, then flags.
+//!
+//! What is set by a name that nobody knows is refused with the nearest known name; what does not fit its
+//! setting is refused with the place where it was written. This module never acts on a setting.
+
+mod environment;
+mod file;
+mod print;
+mod sources;
+pub(crate) mod table;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+pub(crate) use print::print;
+pub(crate) use sources::{Sources, Values};
+
+/// The effective configuration. Its fields are the rows of [`table::SETTINGS`], where their meaning is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Config {
+    /// Where to listen.
+    pub(crate) listen: SocketAddr,
+    /// How to speak TLS, or not.
+    pub(crate) tls: Tls,
+    /// What `/v2/endpoint` answers; empty for the host that was asked.
+    pub(crate) public_address: Vec<String>,
+    /// The folder of everything that is kept.
+    pub(crate) data_dir: PathBuf,
+    /// Which store.
+    pub(crate) store: Store,
+    /// Whether SQLite syncs each commit; `false` for tests only.
+    pub(crate) sqlite_synchronous: bool,
+    /// Threads; never 0 here.
+    pub(crate) workers: usize,
+    /// Connections at once.
+    pub(crate) max_connections: usize,
+    /// Seconds that a session outlives its connection.
+    pub(crate) session_ttl_s: u64,
+    /// Unacknowledged events per session.
+    pub(crate) session_buffer_events: usize,
+    /// Bytes of unacknowledged events per session.
+    pub(crate) session_buffer_bytes: usize,
+    /// Seconds until an idle actor leaves memory.
+    pub(crate) idle_passivate_s: u64,
+    /// Foreign origins that the console accepts.
+    pub(crate) allowed_origins: Vec<String>,
+    /// Whether log lines are JSON.
+    pub(crate) log_json: bool,
+    /// The filter of log lines.
+    pub(crate) log_level: String,
+}
+
+/// How the listener speaks TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Tls {
+    /// Plain HTTP.
+    Off,
+    /// With this certificate chain and key.
+    Files {
+        /// The chain, PEM.
+        cert: PathBuf,
+        /// The key, PEM.
+        key: PathBuf,
+    },
+    /// With a certificate of our own, kept in the data folder.
+    SelfSigned,
+}
+
+/// Where the truth is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Store {
+    /// One SQLite file in the data folder.
+    Sqlite,
+    /// Memory, for tests.
+    Memory,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(crate) enum ConfigError {
+    /// The file that was asked for can't be read.
+    #[error("{path} can't be read: {reason}")]
+    Unreadable {
+        /// Which file.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// The file is not TOML.
+    #[error("{place}: {reason}")]
+    Syntax {
+        /// File and line.
+        place: String,
+        /// What TOML says.
+        reason: String,
+    },
+    /// A name that no setting has.
+    #[error("{place}: there is no setting `{name}`{}", suggestion(.nearest))]
+    Unknown {
+        /// Where it was written.
+        place: String,
+        /// The name as it was written.
+        name: String,
+        /// A known name that looks like it.
+        nearest: Option<String>,
+    },
+    /// A value that does not fit its setting.
+    #[error("{place}: `{name}` must be {expected}, not {found}")]
+    Unfit {
+        /// Where it was written.
+        place: String,
+        /// The name as it was written.
+        name: String,
+        /// What fits.
+        expected: String,
+        /// What was there.
+        found: String,
+    },
+    /// Settings that do not go together.
+    #[error("{0}")]
+    Conflict(String),
+}
+
+fn suggestion(name: &Option<String>) -> String {
+    name.as_ref().map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default()
+}
+
+impl Config {
+    /// Reads all sources.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with the place where it was written.
+    pub(crate) fn load(sources: &Sources) -> Result<Self, ConfigError> {
+        Self::from_values(&Values::read(sources)?)
+    }
+
+    /// Makes the typed configuration from effective values.
+    ///
+    /// # Errors
+    /// When settings do not go together.
+    pub(crate) fn from_values(values: &Values) -> Result<Self, ConfigError> {
+        Ok(Self {
+            listen: values.address("listen"),
+            tls: Self::tls(values)?,
+            public_address: values.list("public_address"),
+            data_dir: values.path("data_dir").ok_or_else(|| conflict("data_dir can't be empty"))?,
+            store: if values.text("store") == "memory" { Store::Memory } else { Store::Sqlite },
+            sqlite_synchronous: values.text("sqlite_synchronous") == "full",
+            workers: match values.size("workers") {
+                0 => std::thread::available_parallelism().map_or(1, usize::from),
+                workers => workers,
+            },
+            max_connections: values.size("max_connections"),
+            session_ttl_s: values.integer("session_ttl_s"),
+            session_buffer_events: values.size("session_buffer_events"),
+            session_buffer_bytes: values.size("session_buffer_bytes"),
+            idle_passivate_s: values.integer("idle_passivate_s"),
+            allowed_origins: values.list("allowed_origins"),
+            log_json: values.text("log_format") == "json",
+            log_level: values.text("log_level").to_owned(),
+        })
+    }
+
+    fn tls(values: &Values) -> Result<Tls, ConfigError> {
+        match (values.path("tls_cert"), values.path("tls_key"), values.bool("tls_self_signed")) {
+            (None, None, false) => Ok(Tls::Off),
+            (None, None, true) => Ok(Tls::SelfSigned),
+            (Some(cert), Some(key), false) => Ok(Tls::Files { cert, key }),
+            (Some(_), Some(_), true) => {
+                Err(conflict("tls_self_signed makes a certificate: leave out tls_cert and tls_key, or it"))
+            }
+            (Some(_), None, _) => Err(conflict("tls_cert needs tls_key beside it")),
+            (None, Some(_), _) => Err(conflict("tls_key needs tls_cert beside it")),
+        }
+    }
+}
+
+fn conflict(text: &str) -> ConfigError {
+    ConfigError::Conflict(text.to_owned())
+}

@@ -1,0 +1,191 @@
+//! The one table of settings: name, kind, default and meaning.
+//!
+//! Everything else about settings follows from it: the TOML keys, the environment variables, the flags,
+//! `config print` and the reference in the documentation, which is generated from this very file. It
+//! depends on nothing but the standard library, so that the project's own tools can include it.
+
+/// What values a setting takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Any text; empty means unset.
+    Text,
+    /// A path of a file or folder; empty means unset.
+    Path,
+    /// `true` or `false`.
+    Bool,
+    /// A whole number in a range.
+    Integer {
+        /// The smallest allowed.
+        min: u64,
+        /// The largest allowed.
+        max: u64,
+    },
+    /// One of some words.
+    Choice(&'static [&'static str]),
+    /// An IP address and a port.
+    Address,
+    /// A list of `host:port`.
+    Hosts,
+    /// A list of web origins, `scheme://host` with a port where it is not the usual one.
+    Origins,
+}
+
+impl Kind {
+    /// The kind in words.
+    pub(crate) fn describe(self) -> String {
+        match self {
+            Self::Text => "a text".into(),
+            Self::Path => "a path".into(),
+            Self::Bool => "true or false".into(),
+            Self::Integer { min, max } => format!("a whole number, {min} to {max}"),
+            Self::Choice(words) => {
+                words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" or ")
+            }
+            Self::Address => "an IP address and a port".into(),
+            Self::Hosts => "a list of host:port".into(),
+            Self::Origins => "a list of origins".into(),
+        }
+    }
+
+    /// Whether the value is a list: an array in a file, divided by commas elsewhere.
+    pub(crate) fn is_list(self) -> bool {
+        matches!(self, Self::Hosts | Self::Origins)
+    }
+
+    /// What stands for a value in a help text.
+    pub(crate) fn placeholder(self) -> &'static str {
+        match self {
+            Self::Text => "TEXT",
+            Self::Path => "PATH",
+            Self::Bool => "BOOL",
+            Self::Integer { .. } => "NUMBER",
+            Self::Choice(_) => "WORD",
+            Self::Address => "ADDRESS",
+            Self::Hosts => "HOST:PORT",
+            Self::Origins => "ORIGIN",
+        }
+    }
+}
+
+/// A setting.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Setting {
+    /// Its name, which is its key in a file.
+    pub(crate) name: &'static str,
+    /// What values it takes.
+    pub(crate) kind: Kind,
+    /// Its value when nobody sets it, written as in the environment.
+    pub(crate) default: &'static str,
+    /// Whether its value is never shown.
+    pub(crate) secret: bool,
+    /// What it does, with units and consequences.
+    pub(crate) doc: &'static str,
+}
+
+impl Setting {
+    /// Its environment variable.
+    pub(crate) fn env(&self) -> String {
+        format!("LEVEE_{}", self.name.to_ascii_uppercase())
+    }
+
+    /// Its flag, without the two dashes.
+    pub(crate) fn flag(&self) -> String {
+        self.name.replace('_', "-")
+    }
+}
+
+const fn setting(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Setting {
+    Setting { name, kind, default, secret: false, doc }
+}
+
+const fn integer(min: u64, max: u64) -> Kind {
+    Kind::Integer { min, max }
+}
+
+const GIB: u64 = 1024 * 1024 * 1024;
+
+/// Every setting, in the order in which they are documented.
+pub(crate) static SETTINGS: &[Setting] = &[
+    setting(
+        "listen",
+        Kind::Address,
+        "127.0.0.1:8430",
+        "Where to listen for HTTP and WebSockets. Port 0 takes a free port, which is printed.",
+    ),
+    setting("tls_cert", Kind::Path, "", "The certificate chain, PEM. With it the server speaks TLS only."),
+    setting("tls_key", Kind::Path, "", "The private key of the certificate, PEM."),
+    setting(
+        "tls_self_signed",
+        Kind::Bool,
+        "false",
+        "Speak TLS with a certificate made at the first start and kept in data_dir; its path is printed.",
+    ),
+    setting(
+        "public_address",
+        Kind::Hosts,
+        "",
+        "What /v2/endpoint tells clients to connect to. Empty: the host and port by which they asked.",
+    ),
+    setting("data_dir", Kind::Path, "./levee-data", "Where the embedded store, files and certificates are."),
+    setting(
+        "store",
+        Kind::Choice(&["sqlite", "memory"]),
+        "sqlite",
+        "Where the truth is kept. \"memory\" forgets everything at the end: for tests only.",
+    ),
+    setting(
+        "sqlite_synchronous",
+        Kind::Choice(&["full", "off"]),
+        "full",
+        "\"off\" acknowledges before the disk has it and breaks the promise of durability: for tests only.",
+    ),
+    setting("workers", integer(0, 1024), "0", "Threads that run connections and actors. 0: one per core."),
+    setting(
+        "max_connections",
+        integer(1, 10_000_000),
+        "100000",
+        "Connections at once; beyond them new ones get 503 with Retry-After.",
+    ),
+    setting(
+        "session_ttl_s",
+        integer(1, 30 * 86_400),
+        "600",
+        "Seconds that a session without a connection is kept for its client to resume.",
+    ),
+    setting(
+        "session_buffer_events",
+        integer(16, 10_000_000),
+        "10000",
+        "Events that wait for a session's acknowledgement; beyond them it ends with session_buffer_overflow.",
+    ),
+    setting(
+        "session_buffer_bytes",
+        integer(65_536, 16 * GIB),
+        "8388608",
+        "Bytes of events that wait for a session's acknowledgement; beyond them it ends likewise.",
+    ),
+    setting(
+        "idle_passivate_s",
+        integer(1, 86_400),
+        "30",
+        "Seconds after which what nobody uses leaves memory; it comes back from the store when asked for.",
+    ),
+    setting(
+        "allowed_origins",
+        Kind::Origins,
+        "",
+        "Origins beside the server's own whose pages may use the console's interfaces.",
+    ),
+    setting(
+        "log_format",
+        Kind::Choice(&["text", "json"]),
+        "text",
+        "Log lines for people (text) or for machines (json, an object per line).",
+    ),
+    setting(
+        "log_level",
+        Kind::Text,
+        "info",
+        "error, warn, info, debug or trace, also per module: \"info,levee_cluster=debug\".",
+    ),
+];
