@@ -2,6 +2,7 @@
 import type { JSX } from "preact";
 import type { Metadata } from "../client/src/index.ts";
 import { LinkedText } from "../ui/LinkedText.tsx";
+import { dataRows } from "./dataRows.ts";
 import { LockIcon } from "./icons.tsx";
 import { texts } from "./texts.ts";
 
@@ -10,8 +11,8 @@ const hasRoom = matchMedia("(min-width: 761px) and (min-height: 560px)").matches
 
 export function CustomerData({ metadata }: { metadata: Metadata }): JSX.Element | null {
   const { secure, ...plain } = metadata;
-  const confirmed = rows(secure);
-  const said = rows(plain);
+  const confirmed = dataRows(secure);
+  const said = dataRows(plain);
   if (said.length + confirmed.length === 0) return null;
   return (
     <details class="data" open={hasRoom}>
@@ -42,14 +43,4 @@ function Rows({ rows: pairs }: { rows: [string, string][] }): JSX.Element {
       ))}
     </dl>
   );
-}
-
-/** Nested values become rows of their own, so that a person never reads JSON. */
-export function rows(value: unknown, prefix = ""): [string, string][] {
-  if (value === null || value === undefined) return [];
-  if (typeof value !== "object") return [[prefix, typeof value === "string" ? value : JSON.stringify(value)]];
-  return Object.entries(value).flatMap(([key, inner]) => {
-    const label = texts.dataLabels[key] ?? key.replaceAll("_", " ");
-    return rows(inner, prefix ? `${prefix} › ${label}` : label);
-  });
 }

@@ -17,6 +17,8 @@ import { watchIdleness } from "./idleness.ts";
 import { navigate, route } from "./route.ts";
 import { texts } from "./texts.ts";
 
+const PROBLEM_SHOWN_MS = 10_000;
+
 export const state = signal<State>(initialState);
 /** Seconds; ticks while the page is open, for timers of those who wait. */
 export const now = signal(Date.now() / 1000);
@@ -122,7 +124,12 @@ async function attempt(work: () => Promise<unknown>): Promise<void> {
   } catch (error) {
     const type = error instanceof ActionError ? error.type : "";
     // Logging out takes the unanswered with it, which is nobody's problem.
-    if (type !== "session_closed") problem.value = texts.pickErrors[type] ?? texts.failed;
+    if (type === "session_closed") return;
+    const text = texts.pickErrors[type] ?? texts.failed;
+    problem.value = text;
+    setTimeout(() => {
+      if (problem.value === text) problem.value = null;
+    }, PROBLEM_SHOWN_MS);
   }
 }
 

@@ -18,9 +18,13 @@ export function nameIn(conversation: Conversation, userId: string | undefined, w
 }
 
 /** The customer is the member who neither is the agent at this console nor runs the conversation. */
-export function customerId({ members }: Conversation, selfId: string | undefined): string | undefined {
+export function customerId({ members, messages }: Conversation, selfId: string | undefined): string | undefined {
   const others = Object.keys(members).filter((id) => id !== selfId);
-  return others.find((id) => members[id]?.user_attrs.guest) ?? others.find((id) => !members[id]?.member_attrs.operator);
+  const present =
+    others.find((id) => members[id]?.user_attrs.guest) ?? others.find((id) => !members[id]?.member_attrs.operator);
+  if (present !== undefined) return present;
+  // Whoever has left is still the author of what they wrote.
+  return messages.find(({ userId }) => userId !== undefined && userId !== selfId)?.userId;
 }
 
 export function customerName(conversation: Conversation, selfId: string | undefined): string {

@@ -107,7 +107,7 @@ function sendFile(path: string, response: ServerResponse): void {
     return;
   }
   response.setHeader("content-type", TYPES[extname(file)] ?? "application/octet-stream");
-  if (path.startsWith("/console/")) response.setHeader("content-security-policy", "default-src 'self'; connect-src 'self' ws: wss:");
+  if (path.startsWith("/console/")) response.setHeader("content-security-policy", "default-src 'self'");
   if (file.endsWith("shop.html")) response.end(readFileSync(file, "utf8").replaceAll("{{realm_id}}", REALM_ID));
   else createReadStream(file).pipe(response);
 }

@@ -18,6 +18,11 @@ export default defineConfig({
   workers: 1,
   reporter: "list",
   expect: { timeout: 15_000 },
+  // Contrast is measured in each.
+  projects: [
+    { name: "light", use: { colorScheme: "light" } },
+    { name: "dark", use: { colorScheme: "dark" } },
+  ],
   use: {
     viewport: { width: 1180, height: 760 },
     launchOptions: { executablePath: process.env.LEVEE_CHROMIUM ?? "/usr/bin/chromium", args: FLAGS },

@@ -11,7 +11,7 @@ function required(name: string): string {
 
 async function picture(page: Page, name: string): Promise<void> {
   const folder = process.env.LEVEE_SCREENSHOTS;
-  if (folder) await page.screenshot({ path: `${folder}/${name}.png` });
+  if (folder) await page.screenshot({ path: `${folder}/${test.info().project.name}-${name}.png` });
 }
 
 async function expectAccessible(page: Page): Promise<void> {
@@ -41,12 +41,12 @@ async function regain(link: BreakableLink, context: BrowserContext): Promise<voi
   await context.setOffline(false);
 }
 
-test("a visitor and an agent talk, through reloads and lost connections", async ({ browser }) => {
+test("a visitor and an agent talk, through reloads and lost connections", async ({ browser, colorScheme }) => {
   const server = required("LEVEE_URL");
   const visitorLink = await BreakableLink.to(server);
   const agentLink = await BreakableLink.to(server);
-  const visitorContext = await browser.newContext();
-  const agentContext = await browser.newContext();
+  const visitorContext = await browser.newContext({ colorScheme });
+  const agentContext = await browser.newContext({ colorScheme });
   const visitor = await visitorContext.newPage();
   const agent = await agentContext.newPage();
   let queueName = "";

@@ -84,7 +84,18 @@ describe("after a lost connection", () => {
     expect((await reconnected()).named("send_message")).toEqual([]);
   });
 
-  it("drops events that it has already had", async () => {
+  it("doesn't go back in time when events are sent again", async () => {
+    const chat = await chatInConversation();
+    const position = (event_id: number, queue_position: number) =>
+      ScriptedSocket.latest.event("queue_updated", { event_id, queue_id: "q1", queue_attrs: { length: 3 }, queue_position });
+    position(4, 3);
+    position(5, 2);
+    await reconnected();
+    position(4, 3);
+    expect(chat.state.value.queues.q1!.position).toBe(2);
+  });
+
+  it("shows a repeated message once", async () => {
     const chat = await chatInConversation();
     const event = { event_id: 4, ...textMessage("11", "you") };
     ScriptedSocket.latest.event("message_received", event, { text: "hello" });
