@@ -3,7 +3,7 @@
 import { Backoff } from "./backoff.ts";
 import { Deframer, type Frame } from "./frames.ts";
 import { Heartbeat } from "./heartbeat.ts";
-import { ActionError, PendingActions, toActionError, type Reply, type StoredAction } from "./pending.ts";
+import { ActionError, PendingActions, toActionError, type Dispatched, type StoredAction } from "./pending.ts";
 import { MESSAGE_TYPES, SUBPROTOCOL, type ActionName, type ActionParams, type WireEvent } from "./wire.ts";
 
 export type ConnectionStatus =
@@ -38,11 +38,6 @@ export interface ConnectionHandlers {
   adopted(): void;
   /** The session is gone with everything unanswered; a new one follows if there are credentials. */
   lost(): void;
-}
-
-export interface Dispatched {
-  actionId: number;
-  reply: Promise<Reply>;
 }
 
 export interface ConnectionOptions {

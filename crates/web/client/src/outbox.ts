@@ -1,7 +1,6 @@
 // Owns the user's own messages until the server has acknowledged them: shown at once, delivered once.
 import type { Observable } from "./observable.ts";
-import type { Dispatched } from "./connection.ts";
-import { ActionError } from "./pending.ts";
+import { ActionError, type Dispatched } from "./pending.ts";
 import { patchConversation } from "./apply.ts";
 import { mergeMessage, messageText, type Message, type State } from "./state.ts";
 import type { ActionParams } from "./wire.ts";

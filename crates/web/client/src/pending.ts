@@ -8,6 +8,12 @@ export interface Reply {
   payload: Frame[];
 }
 
+/** An action on its way. */
+export interface Dispatched {
+  actionId: number;
+  reply: Promise<Reply>;
+}
+
 /** An action as it can be stored and sent again. */
 export interface StoredAction {
   header: { action: ActionName; action_id: number; frames?: number } & Record<string, unknown>;
