@@ -1,0 +1,132 @@
+//! The browser story against a real `levee demo` that is started for it and ended after it.
+
+use crate::repo::Repo;
+use crate::{demo, deps, shell};
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long the demo may take until it listens, its organisation included.
+const START: Duration = Duration::from_secs(60);
+
+/// What the demo writes into its folder, as `demo.json`, once it listens.
+#[derive(Deserialize)]
+struct Demo {
+    url: String,
+    agent: Login,
+}
+
+#[derive(Deserialize)]
+struct Login {
+    email: String,
+    password: String,
+}
+
+/// Plays the story.
+///
+/// # Errors
+/// When the demo does not start, or the story fails.
+pub(crate) fn run(repo: &Repo) -> Result<()> {
+    let chromium =
+        deps::chromium().context("there is no Chromium: `cargo xtask deps` says what to install")?;
+    demo::pages(repo)?;
+    let levee = demo::server(repo)?;
+    let folder = repo.scratch("browser")?;
+    let data = folder.join("data");
+    if data.exists() {
+        std::fs::remove_dir_all(&data)?;
+    }
+    let screenshots = repo.root.join("test-output/screenshots");
+    std::fs::create_dir_all(&screenshots)?;
+    let log = folder.join("demo.log");
+    let running = Running::start(&levee, &data, &log)?;
+    let played = running.ready(&data).and_then(|demo| {
+        println!("the demo listens at {}", demo.url);
+        shell::run(
+            demo::npm(repo)
+                .args(["run", "--silent", "e2e"])
+                .env("CI", "1")
+                .env("LEVEE_URL", &demo.url)
+                .env("LEVEE_AGENT_EMAIL", &demo.agent.email)
+                .env("LEVEE_AGENT_PASSWORD", &demo.agent.password)
+                .env("LEVEE_CHROMIUM", chromium)
+                .env("LEVEE_SCREENSHOTS", &screenshots),
+        )
+    });
+    let ended = running.end();
+    if played.is_err() {
+        println!("--- the demo's log ---\n{}", std::fs::read_to_string(&log).unwrap_or_default());
+    }
+    played.and(ended)?;
+    println!("screenshots are in {}", screenshots.display());
+    Ok(())
+}
+
+/// A demo that runs, and does not outlive this value.
+struct Running(Child);
+
+impl Running {
+    fn start(levee: &Path, data: &Path, log: &Path) -> Result<Self> {
+        let out = std::fs::File::create(log)?;
+        let mut command = Command::new(levee);
+        shell::forget_outer_package(&mut command);
+        // A developer's own settings must not change what is tested.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("LEVEE_") {
+                command.env_remove(name);
+            }
+        }
+        command.arg("demo").arg("--data-dir").arg(data).args(["--listen", "127.0.0.1:0"]);
+        println!("$ {}", shell::line(&command));
+        let folder = log.parent().unwrap_or(Path::new("."));
+        let started = command
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(out.try_clone()?)
+            .stderr(out)
+            .spawn()
+            .context("the demo can't be started")?;
+        Ok(Self(started))
+    }
+
+    /// Waits until the demo says where it is.
+    fn ready(&self, data: &Path) -> Result<Demo> {
+        let said = data.join("demo.json");
+        let since = Instant::now();
+        while since.elapsed() < START {
+            // Half a file is no JSON yet: look again.
+            let demo = std::fs::read(&said).ok().and_then(|text| serde_json::from_slice::<Demo>(&text).ok());
+            if let Some(demo) = demo {
+                return Ok(demo);
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        bail!("the demo did not write {} within {} s", said.display(), START.as_secs())
+    }
+
+    /// Asks it to drain, and expects that it ends in peace.
+    fn end(mut self) -> Result<()> {
+        shell::run(Command::new("kill").arg("-TERM").arg(self.0.id().to_string()))?;
+        let since = Instant::now();
+        while since.elapsed() < Duration::from_secs(15) {
+            if let Some(status) = self.0.try_wait()? {
+                if !status.success() {
+                    bail!("the demo ended with {status} after SIGTERM");
+                }
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        bail!("the demo did not end within 15 s of SIGTERM")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // A demo that ended is no error here.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

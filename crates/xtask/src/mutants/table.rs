@@ -1,0 +1,15 @@
+//! The mutants: each breaks one guard in a few characters, and names the tests that must notice.
+
+use super::{Edit, Guard, Mutant};
+
+/// Every mutant. A guard without one fails the run, so that none is forgotten.
+pub(super) static MUTANTS: &[Mutant] = &[Mutant {
+    name: "a stale owner may write",
+    guard: Guard::Fence,
+    edits: &[Edit {
+        file: "crates/store/src/leases.rs",
+        old: "if epoch == 0 || epoch != current {",
+        new: "if epoch == 0 {",
+    }],
+    test: &["--package", "levee-store", "--test", "memory"],
+}];
