@@ -1,5 +1,7 @@
 //! The store in a SQLite file keeps every rule, and what is in the file is there again.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

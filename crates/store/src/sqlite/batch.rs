@@ -10,7 +10,7 @@ use super::writer::Change;
 use crate::leases::{Holder, Leases};
 use crate::{AgendaChange, Commit, Key, Micros, NewRecord, Result, Shard, Snapshot, StoreError};
 
-/// Records of one stream at most: a record's id has 32 bits for the sequence.
+/// Records of one stream at most: a record's place, `stream << 32 | seq`, has 32 bits for the sequence.
 pub(super) const MAX_SEQ: u64 = u32::MAX as u64;
 
 /// What the writer remembers of the file. Everything that a batch names is looked up before the batch
@@ -67,6 +67,7 @@ pub(super) fn row_name(namespace: &str, key: &str) -> Key {
 #[derive(Debug, Default)]
 pub(super) struct Batch<'a> {
     pub(super) streams: Vec<(i64, &'a Key)>,
+    /// Each with its place.
     pub(super) records: Vec<(i64, &'a NewRecord)>,
     pub(super) snapshots: HashMap<i64, (u64, &'a Bytes)>,
     pub(super) directory: HashMap<Key, DirectoryRow<'a>>,
@@ -118,8 +119,6 @@ impl<'a> Batch<'a> {
                 Ok(())
             })
             .collect();
-        // Neighbours in the tree are written one after the other.
-        batch.records.sort_unstable_by_key(|(id, _)| *id);
         batch.shards = moved.into_iter().map(|shard| (shard, leases.holder(shard))).collect();
         (batch, results)
     }

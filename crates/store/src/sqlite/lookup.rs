@@ -59,8 +59,8 @@ pub(super) async fn look_up<'a>(
 async fn heads(connection: &mut SqliteConnection, names: &[&Key], known: &mut Known) -> Result<()> {
     let mut text = Text::default();
     text.push("SELECT s.name, s.id, ");
-    text.push("(SELECT r.id FROM records r WHERE r.id > (s.id << 32) AND r.id < ((s.id + 1) << 32) ");
-    text.push("ORDER BY r.id DESC LIMIT 1) FROM streams s WHERE s.name IN (VALUES ");
+    text.push("(SELECT place FROM records WHERE place > (s.id << 32) AND place < ((s.id + 1) << 32) ");
+    text.push("ORDER BY place DESC LIMIT 1) FROM streams s WHERE s.name IN (VALUES ");
     text.values(1, names, |text, name| text.bind(name.as_str())).map_err(failed)?;
     text.push(")");
     // What the file does not have is new.

@@ -17,12 +17,13 @@ pub(super) async fn read(pool: &SqlitePool, query: &Read) -> Result<Vec<Record>>
     if query.limit == 0 || before <= after + 1 {
         return Ok(Vec::new());
     }
-    let mut sql =
-        QueryBuilder::<Sqlite>::new("SELECT id, time, kind, author, flags, body FROM records WHERE id > ");
-    stream_id(&mut sql, query, after);
-    // `before` may be one beyond the last sequence, which would be the next stream's first id.
-    sql.push(" AND id <= ");
-    stream_id(&mut sql, query, before - 1);
+    let mut sql = QueryBuilder::<Sqlite>::new(
+        "SELECT place, time, kind, author, flags, body FROM records WHERE place > ",
+    );
+    place(&mut sql, query, after);
+    // `before` may be one beyond the last sequence, which would be the next stream's place 0.
+    sql.push(" AND place <= ");
+    place(&mut sql, query, before - 1);
     kinds(&mut sql, &query.kinds);
     if query.with_flags != 0 {
         let flags = i64::from(query.with_flags);
@@ -34,12 +35,12 @@ pub(super) async fn read(pool: &SqlitePool, query: &Read) -> Result<Vec<Record>>
     if let Some(author) = &query.author {
         sql.push(" AND author = ").push_bind(author.to_string());
     }
-    sql.push(if query.descending { " ORDER BY id DESC" } else { " ORDER BY id" });
+    sql.push(if query.descending { " ORDER BY place DESC" } else { " ORDER BY place" });
     sql.push(" LIMIT ").push_bind(signed(query.limit as u64));
     sql.build().fetch_all(pool).await.map_err(failed)?.iter().map(record).collect()
 }
 
-fn stream_id(sql: &mut QueryBuilder<Sqlite>, query: &Read, seq: u64) {
+fn place(sql: &mut QueryBuilder<Sqlite>, query: &Read, seq: u64) {
     sql.push("(SELECT id << 32 FROM streams WHERE name = ").push_bind(query.stream.to_string());
     sql.push(") + ").push_bind(signed(seq));
 }
@@ -68,7 +69,7 @@ fn kinds(sql: &mut QueryBuilder<Sqlite>, kinds: &[Key]) {
 }
 
 fn record(row: &SqliteRow) -> Result<Record> {
-    let id: i64 = row.try_get(0).map_err(failed)?;
+    let place: i64 = row.try_get(0).map_err(failed)?;
     let record = NewRecord {
         time: unsigned(row, 1)?,
         kind: key(row, 2)?,
@@ -76,14 +77,15 @@ fn record(row: &SqliteRow) -> Result<Record> {
         flags: unsigned(row, 4)?,
         body: bytes(row, 5)?,
     };
-    Ok(Record { seq: id as u64 & MAX_SEQ, record })
+    Ok(Record { seq: place as u64 & MAX_SEQ, record })
 }
 
 pub(super) async fn head(pool: &SqlitePool, stream: &str) -> Result<u64> {
-    let sql = "SELECT id FROM records WHERE id > (SELECT id << 32 FROM streams WHERE name = ?1) \
-               AND id < (SELECT (id + 1) << 32 FROM streams WHERE name = ?1) ORDER BY id DESC LIMIT 1";
-    let id: Option<i64> = sqlx::query_scalar(sql).bind(stream).fetch_optional(pool).await.map_err(failed)?;
-    Ok(id.map_or(0, |id| id as u64 & MAX_SEQ))
+    let sql = "SELECT place FROM records WHERE place > (SELECT id << 32 FROM streams WHERE name = ?1) \
+               AND place < (SELECT (id + 1) << 32 FROM streams WHERE name = ?1) ORDER BY place DESC LIMIT 1";
+    let place: Option<i64> =
+        sqlx::query_scalar(sql).bind(stream).fetch_optional(pool).await.map_err(failed)?;
+    Ok(place.map_or(0, |place| place as u64 & MAX_SEQ))
 }
 
 pub(super) async fn snapshot(pool: &SqlitePool, stream: &str) -> Result<Option<Snapshot>> {

@@ -17,9 +17,11 @@ const APPLICATION_ID: i64 = 0x4c65_7665;
 
 /// Number n of these leads from schema n - 1 to schema n.
 ///
-/// A record's id is `stream << 32 | seq`: a stream's records lie together, in order, under one integer
-/// key, and a message needs no second index. New streams get ever greater ids, so that the records of
-/// those which are active now share few pages.
+/// Records lie in the order of their arrival, which fills page after page; where each belongs, its
+/// place, is `stream << 32 | seq` in a small index. A batch over many streams so writes few pages: with
+/// the place as the table's own key each record had a page of its own to write, which cost twice the
+/// CPU and half the throughput. New streams get ever greater numbers, so that the index entries of those
+/// which are active now share pages too.
 const MIGRATIONS: [&str; 1] = ["
     CREATE TABLE streams (
         id INTEGER PRIMARY KEY,
@@ -28,12 +30,14 @@ const MIGRATIONS: [&str; 1] = ["
 
     CREATE TABLE records (
         id INTEGER PRIMARY KEY,
+        place INTEGER NOT NULL,
         time INTEGER NOT NULL,
         kind TEXT NOT NULL,
         author TEXT NOT NULL,
         flags INTEGER NOT NULL,
         body BLOB NOT NULL
     ) STRICT;
+    CREATE UNIQUE INDEX records_place ON records (place);
 
     CREATE TABLE snapshots (
         stream INTEGER PRIMARY KEY,
@@ -67,9 +71,9 @@ const MIGRATIONS: [&str; 1] = ["
 
     -- For people who look into the file; the program never reads it.
     CREATE VIEW log AS
-        SELECT name AS stream, records.id & 0xffffffff AS seq,
+        SELECT name AS stream, place & 0xffffffff AS seq,
             datetime(time / 1000000, 'unixepoch') AS time, kind, author, flags, CAST(body AS TEXT) AS body
-        FROM records JOIN streams ON streams.id = records.id >> 32;
+        FROM records JOIN streams ON streams.id = place >> 32;
 "];
 
 /// Brings the file at `path` up to the schema that this program speaks, making it if it is not there,

@@ -1,7 +1,7 @@
-//! A batch as one text of SQL: `BEGIN`, one statement per table that changes, `COMMIT`. One text is one
-//! switch of threads to the connection and back, and its number of statements does not grow with the
-//! batch. Row counts are rounded up to powers of two with empty rows, so that few texts come up and
-//! their statements stay prepared.
+//! A batch as one text of SQL: `BEGIN`, one statement per table that changes, `COMMIT`; if only one
+//! table changes, its statement alone, which is a transaction too. The number of statements does not
+//! grow with the batch, and each costs a switch of threads. Row counts are rounded up to powers of two
+//! with empty rows, so that few texts come up and their statements stay prepared.
 
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments as _, AssertSqlSafe, Encode, Sqlite, Type};
@@ -29,7 +29,7 @@ const STREAMS: Shape = Shape {
     tail: ") WHERE column1 IS NOT NULL",
 };
 const RECORDS: Shape = Shape {
-    head: "INSERT OR ROLLBACK INTO records(id,time,kind,author,flags,body) SELECT * FROM (VALUES ",
+    head: "INSERT OR ROLLBACK INTO records(place,time,kind,author,flags,body) SELECT * FROM (VALUES ",
     columns: 6,
     tail: ") WHERE column1 IS NOT NULL",
 };
@@ -63,19 +63,20 @@ const SHARDS: Shape = Shape {
 #[derive(Default)]
 pub(super) struct Text {
     sql: String,
+    statements: usize,
     arguments: SqliteArguments,
 }
 
 impl Text {
     /// The whole batch as one transaction.
     pub(super) fn transaction(batch: &Batch<'_>) -> Result<Self, Error> {
-        let mut text = Self { sql: String::from("BEGIN IMMEDIATE;"), ..Self::default() };
+        let mut text = Self::default();
         text.rows(&STREAMS, &batch.streams, |text, (id, name)| {
             text.bind(*id)?;
             text.bind(name.as_str())
         })?;
-        text.rows(&RECORDS, &batch.records, |text, (id, record)| {
-            text.bind(*id)?;
+        text.rows(&RECORDS, &batch.records, |text, (place, record)| {
+            text.bind(*place)?;
             text.bind(signed(record.time))?;
             text.bind(record.kind.as_str())?;
             text.bind(record.author.as_str())?;
@@ -95,7 +96,10 @@ impl Text {
             text.bind(signed(holder.epoch))?;
             text.bind(holder.node.as_str())
         })?;
-        text.sql.push_str("COMMIT");
+        if text.statements > 1 {
+            text.sql.insert_str(0, "BEGIN IMMEDIATE;");
+            text.sql.push_str("COMMIT");
+        }
         Ok(text)
     }
 
@@ -143,6 +147,7 @@ impl Text {
             self.values(shape.columns, chunk, &bind)?;
             self.sql.push_str(shape.tail);
             self.sql.push(';');
+            self.statements += 1;
         }
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! The store in memory: for tests, and for several nodes in one process. It keeps every rule of the
 //! traits but one: nothing survives the process.
 
+mod agenda;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -31,7 +33,7 @@ struct State {
     streams: HashMap<Key, Vec<NewRecord>>,
     snapshots: HashMap<Key, Snapshot>,
     directory: BTreeMap<(Key, Key), Row>,
-    agenda: BTreeMap<(Key, Key), Item>,
+    agenda: agenda::Items,
     leases: Leases,
 }
 
@@ -39,13 +41,6 @@ struct State {
 struct Row {
     version: u64,
     value: Bytes,
-}
-
-#[derive(Debug)]
-struct Item {
-    shard: Shard,
-    due: Micros,
-    body: Bytes,
 }
 
 impl Default for MemoryStore {
@@ -105,11 +100,11 @@ impl State {
         for change in commit.agenda {
             match change {
                 AgendaChange::Put { key, due, body } => {
-                    let item = Item { shard: commit.shard, due, body };
-                    self.agenda.insert((commit.stream.clone(), key), item);
+                    let (shard, stream) = (commit.shard, commit.stream.clone());
+                    self.agenda.put(AgendaItem { shard, stream, key, due, body });
                 }
                 AgendaChange::Remove { key } => {
-                    self.agenda.remove(&(commit.stream.clone(), key));
+                    self.agenda.remove(&commit.stream, &key);
                 }
             }
         }
@@ -143,24 +138,6 @@ impl State {
         if self.snapshots.get(stream).is_none_or(|present| present.seq <= snapshot.seq) {
             self.snapshots.insert(stream.into(), snapshot);
         }
-    }
-
-    fn items(&self, limit: usize, wanted: impl Fn(&Key, &Item) -> bool) -> Vec<AgendaItem> {
-        let mut items: Vec<AgendaItem> = self
-            .agenda
-            .iter()
-            .filter(|((stream, _), item)| wanted(stream, item))
-            .map(|((stream, key), item)| AgendaItem {
-                shard: item.shard,
-                stream: stream.clone(),
-                key: key.clone(),
-                due: item.due,
-                body: item.body.clone(),
-            })
-            .collect();
-        items.sort_by_key(|item| item.due);
-        items.truncate(limit);
-        items
     }
 }
 
@@ -255,17 +232,17 @@ impl Directory for MemoryStore {
 #[async_trait]
 impl Agenda for MemoryStore {
     async fn due(&self, shard: Shard, until: Micros, limit: usize) -> Result<Vec<AgendaItem>> {
-        Ok(self.state().items(limit, |_, item| item.shard == shard && item.due <= until))
+        Ok(self.state().agenda.due(shard, until, limit))
     }
 
     async fn open(&self, stream: &str) -> Result<Vec<AgendaItem>> {
-        Ok(self.state().items(usize::MAX, |of, _| of == stream))
+        Ok(self.state().agenda.open(stream))
     }
 
     async fn done(&self, items: Vec<(Shard, Key, Key)>) -> Result<()> {
         let mut state = self.state();
         for (_, stream, key) in items {
-            state.agenda.remove(&(stream, key));
+            state.agenda.remove(&stream, &key);
         }
         Ok(())
     }
