@@ -54,3 +54,23 @@ pub trait Bus: Send + Sync {
     /// When it is known at once that it won't be delivered.
     fn send(&self, to: &str, body: Bytes) -> Result<(), BusError>;
 }
+
+/// Encodes a message for the bus: the only place where bincode is spoken.
+///
+/// # Errors
+/// [`BusError::Frame`] for what bincode can't carry.
+pub fn encode<T: serde::Serialize>(message: &T) -> Result<Bytes, BusError> {
+    bincode::serde::encode_to_vec(message, bincode::config::standard())
+        .map(Bytes::from)
+        .map_err(|e| BusError::Frame(e.to_string()))
+}
+
+/// Decodes a message of the bus.
+///
+/// # Errors
+/// [`BusError::Frame`] for damaged bytes.
+pub fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, BusError> {
+    bincode::serde::decode_from_slice(bytes, bincode::config::standard())
+        .map(|(message, _)| message)
+        .map_err(|e| BusError::Frame(e.to_string()))
+}

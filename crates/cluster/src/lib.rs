@@ -1,1 +1,31 @@
-//! cluster
+//! Actors around the machines: sessions, entities, the router between them, placement and timers.
+//!
+//! One thread of a node is an *arbiter*. Each has a [`hub`]: the sessions, entities and follow lists
+//! of the shards that are assigned to it. Letters travel between hubs, be they on the same thread, on
+//! another thread of the node, or on another node. This crate knows nothing of HTTP.
+
+mod agenda;
+pub mod call;
+pub mod enter;
+mod entity;
+mod follow;
+mod history;
+pub mod hub;
+pub mod letter;
+pub mod metrics;
+pub mod node;
+mod placement;
+pub mod publish;
+mod realms;
+pub mod session;
+
+pub use hub::Hub;
+pub use node::{Node, NodeOptions};
+pub use session::{CloseReason, Connection, Flow, Outgoing, SessionActor, SessionMessage};
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Microseconds since 1970, by this machine's clock.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
+}

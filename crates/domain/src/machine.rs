@@ -18,7 +18,7 @@ pub struct Command {
 }
 
 /// Who acts.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Actor {
     /// The user.
     pub user: Id,
@@ -226,7 +226,7 @@ pub struct Columns {
 }
 
 /// A state machine that is the fold of its records.
-pub trait Machine: Default + Clone + Serialize + DeserializeOwned + Send + 'static {
+pub trait Machine: Default + Clone + Serialize + DeserializeOwned + Send + Unpin + 'static {
     /// What other entities may order.
     type Order: Serialize + DeserializeOwned + Clone + std::fmt::Debug + Send + 'static;
     /// What can happen.

@@ -137,9 +137,11 @@ impl Realm {
                     realm_members: inside.then(|| self.members()),
                 })))
             }
-            RealmAction::DescribeRealmQueues(_) => {
+            RealmAction::DescribeRealmQueues(describe) => {
                 // Which queues there are; the session asks each for the rest, and follows it.
-                Ok(Step::emit(Emit::Answer(Answer::Value(json!(self.queues)))))
+                let wanted = |id: &&Id| describe.queue_ids.as_ref().is_none_or(|some| some.contains(*id));
+                let queues: Vec<_> = self.queues.iter().filter(wanted).collect();
+                Ok(Step::emit(Emit::Answer(Answer::Value(json!([at.id, queues])))))
             }
             RealmAction::UpdateRealm(update) => {
                 if !standing.may(Right::ManageRealm) {

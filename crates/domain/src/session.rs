@@ -102,11 +102,15 @@ impl Session {
         }
     }
 
-    /// Continues with cursors that were kept.
-    #[must_use]
-    pub fn with_cursors(mut self, cursors: BTreeMap<Stream, u64>) -> Self {
-        self.cursors = cursors;
-        self
+    /// A session that comes back from the store: its events go on above `ceiling`, none of which is
+    /// reserved yet, and its streams after `cursors`.
+    pub fn revived(
+        message_types: Arc<[Text]>,
+        ceiling: u64,
+        cursors: BTreeMap<Stream, u64>,
+        bounds: Bounds,
+    ) -> Self {
+        Self { ceiling, cursors, ..Self::new(message_types, ceiling, bounds) }
     }
 
     /// Adds an event. `mark` says which record of which stream it shows.
@@ -289,6 +293,11 @@ impl Session {
     /// The cursors, if they changed since this was last asked.
     pub fn take_changed_cursors(&mut self) -> Option<BTreeMap<Stream, u64>> {
         std::mem::take(&mut self.cursors_changed).then(|| self.cursors.clone())
+    }
+
+    /// Whether cursors changed since they were last taken.
+    pub fn has_changed_cursors(&self) -> bool {
+        self.cursors_changed
     }
 
     /// Up to where records of a stream were dealt with and acknowledged.

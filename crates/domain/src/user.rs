@@ -114,6 +114,8 @@ pub enum UserOrder {
         /// Who they claim to be.
         proof: Proof,
     },
+    /// Answer what others may know of the user.
+    Card,
     /// End a session.
     Leave {
         /// The session's digest.
@@ -584,6 +586,13 @@ impl Machine for User {
                 let card = serde_json::to_value(self.card()).unwrap_or_default();
                 Step::emit(Emit::Answer(Answer::Value(card)))
             }
+            UserOrder::Card if !self.created || self.attrs.deleted.is_some() => {
+                return Err(Rejection::new(ErrorType::UserNotFound).about("user_id", at.id));
+            }
+            UserOrder::Card => {
+                let card = serde_json::to_value(self.card()).unwrap_or_default();
+                Step::emit(Emit::Answer(Answer::Value(card)))
+            }
             UserOrder::Leave { session } => self.leave(at.id, session),
             UserOrder::Presence { session, connected } => {
                 let before = self.connected();
@@ -732,8 +741,10 @@ impl Machine for User {
             | UserRecord::SessionOpened { .. }
             | UserRecord::ChannelParted { .. }
             | UserRecord::QueueParted { .. }
-            | UserRecord::RealmParted { .. }
-            | UserRecord::WaitEnded { .. } => Vec::new(),
+            | UserRecord::RealmParted { .. } => Vec::new(),
+            UserRecord::WaitEnded { queue } => {
+                vec![View::effect(To::All, Effect::Quit { stream: Stream::queue(queue) })]
+            }
             UserRecord::SessionClosed { session } => {
                 vec![View::effect(To::Session(session.clone()), Effect::End)]
             }

@@ -144,6 +144,11 @@ pub enum Effect {
     },
     /// Stop following the stream that this view is of.
     Leave,
+    /// Follow a stream no more, unless as a member.
+    Quit {
+        /// Which.
+        stream: Stream,
+    },
     /// Have these roles in the stream from now on.
     Become(roles::Roles),
     /// The session has ended.
@@ -151,7 +156,7 @@ pub enum Effect {
 }
 
 /// One event for some of the followers of a stream.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct View {
     /// For whom.
     pub to: To,

@@ -1,0 +1,127 @@
+//! Calls: actions without a session, each answered once.
+
+use crate::hub::Hub;
+use crate::letter::{Act, Asker, Job, Outcome};
+use bytes::Bytes;
+use levee_domain::machine::Actor;
+use levee_domain::view::Stream;
+use levee_proto::attrs::UserAttrs;
+use levee_proto::{
+    Action, ConversationAction, Envelope, ErrorType, Id, QueueAction, RealmAction, Rejection, SessionAction,
+    UserAction,
+};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// How long a call may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The calls of a hub that wait for their answers.
+#[derive(Default)]
+pub(crate) struct Calls(RefCell<HashMap<Id, oneshot::Sender<Outcome>>>);
+
+impl Calls {
+    /// Gives an answer to the call that waits for it, if it still does.
+    pub(crate) fn answer(&self, token: &Id, outcome: Outcome) {
+        if let Some(waiting) = self.0.borrow_mut().remove(token) {
+            let _ = waiting.send(outcome);
+        }
+    }
+}
+
+/// Who calls.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The user.
+    pub user: Id,
+    /// What others may know of them.
+    pub card: Arc<UserAttrs>,
+}
+
+impl Hub {
+    /// Has an action decided for a caller without a session.
+    ///
+    /// # Errors
+    /// The owner's rejection; `action_not_supported` for what needs a session; `internal` when no
+    /// answer comes in time.
+    pub async fn call(
+        self: &Rc<Self>,
+        caller: Caller,
+        envelope: Envelope,
+        header: Bytes,
+        parts: Vec<Bytes>,
+    ) -> Result<Vec<(Arc<levee_proto::Body>, Option<u64>)>, Rejection> {
+        let action = envelope.decode(&header)?;
+        let needs_session =
+            || Err(Rejection::new(ErrorType::ActionNotSupported).because("it needs a session"));
+        let stream = match &action {
+            Action::Session(SessionAction::Ping(_)) => {
+                let pong = levee_proto::Body::new(&levee_proto::events::Pong::default());
+                return Ok(vec![(Arc::new(pong), None)]);
+            }
+            Action::Session(_)
+            | Action::Queue(QueueAction::RequestAudience(_) | QueueAction::AcceptAudience(_))
+            | Action::Conversation(
+                ConversationAction::CreateChannel(_) | ConversationAction::JoinChannel(_),
+            )
+            | Action::Realm(
+                RealmAction::CreateRealm(_)
+                | RealmAction::CreateQueue(_)
+                | RealmAction::DescribeRealmQueues(_),
+            ) => return needs_session(),
+            Action::User(UserAction::DescribeUser(describe)) => {
+                Stream::user(describe.user_id.as_ref().unwrap_or(&caller.user))
+            }
+            Action::User(_) => Stream::user(&caller.user),
+            other => crate::session::target(other, &caller.user)?,
+        };
+        let token: Id = compact_str::format_compact!("call-{:032x}", rand::random::<u128>());
+        let (sender, receiver) = oneshot::channel();
+        self.calls.0.borrow_mut().insert(token.clone(), sender);
+        let peer = self.peer_of(&action).await?;
+        let act = Act {
+            asker: Asker { seat: self.seat.clone(), id: token.clone(), action_id: envelope.action_id },
+            actor: Actor {
+                user: caller.user,
+                session: Id::default(),
+                action_id: None,
+                card: caller.card,
+                message_types: Arc::from([levee_proto::Text::from("*")]),
+                peer,
+            },
+            name: envelope.action.clone(),
+            header,
+            parts,
+            settled: 0,
+            action: Some(action),
+        };
+        self.route(stream, Job::Act(Box::new(act)));
+        let answer = tokio::time::timeout(TIMEOUT, receiver).await;
+        self.calls.0.borrow_mut().remove(&token);
+        match answer {
+            Ok(Ok(Outcome::Events(events))) => Ok(events),
+            Ok(Ok(Outcome::Rejected(rejection))) => Err(rejection),
+            Ok(Ok(Outcome::Value(_)) | Err(_)) | Err(_) => {
+                Err(Rejection::new(ErrorType::Internal).because("no answer in time"))
+            }
+        }
+    }
+
+    /// The card of the user whom a message goes to, for a dialogue that may not be there yet.
+    pub(crate) async fn peer_of(
+        self: &Rc<Self>,
+        action: &Action,
+    ) -> Result<Option<(Id, Arc<UserAttrs>)>, Rejection> {
+        let Action::Conversation(ConversationAction::SendMessage(send)) = action else { return Ok(None) };
+        let Some(peer) = &send.user_id else { return Ok(None) };
+        let order = serde_json::json!("Card");
+        let absent = || Rejection::new(ErrorType::UserNotFound).about("user_id", peer);
+        let card = self.ask(Stream::user(peer), order).await?;
+        let card = serde_json::from_value(card).map_err(|_| absent())?;
+        Ok(Some((peer.clone(), Arc::new(card))))
+    }
+}

@@ -1,0 +1,257 @@
+//! Opening sessions: as a new guest, by token, by identity and password; and finding them again.
+
+use crate::hub::Hub;
+use crate::letter::Attach;
+use crate::session::{Birth, Connection, SessionActor, SessionRow};
+use actix::Addr;
+use argon2::Argon2;
+use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
+use levee_domain::session::{BLOCK, Session};
+use levee_domain::user::{IDENTITIES, NewUser, Proof, SESSIONS};
+use levee_domain::view::Stream;
+use levee_proto::actions::session::CreateSession;
+use levee_proto::attrs::{IdentityAttrs, Writable};
+use levee_proto::{ErrorType, Id, Rejection, Text, ids, limits};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
+use tokio::sync::Semaphore;
+
+/// How many passwords are hashed at a time: each takes 19 MiB and a core for some milliseconds.
+static HASHING: Semaphore = Semaphore::const_new(2);
+
+/// An identity, as the directory keeps it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct IdentityRow {
+    /// Whose it is.
+    pub user: Id,
+    /// The password's hash, if it has one.
+    pub password: Option<String>,
+}
+
+fn denied() -> Rejection {
+    Rejection::new(ErrorType::AccessDenied)
+}
+
+/// Hashes a password.
+async fn hash(password: String) -> Result<String, Rejection> {
+    let internal = || Rejection::new(ErrorType::Internal).because("hashing failed");
+    let _turn = HASHING.acquire().await.map_err(|_| internal())?;
+    tokio::task::spawn_blocking(move || {
+        let salt = SaltString::encode_b64(&rand::random::<[u8; 16]>()).ok()?;
+        Some(Argon2::default().hash_password(password.as_bytes(), &salt).ok()?.to_string())
+    })
+    .await
+    .ok()
+    .flatten()
+    .ok_or_else(internal)
+}
+
+/// Checks a password. Takes as long where there is nothing to check it against.
+async fn verify(password: String, expected: Option<String>) -> bool {
+    static NOBODY: OnceLock<String> = OnceLock::new();
+    let Ok(_turn) = HASHING.acquire().await else { return false };
+    tokio::task::spawn_blocking(move || {
+        let known = expected.is_some();
+        let against = expected.unwrap_or_else(|| {
+            NOBODY
+                .get_or_init(|| {
+                    SaltString::encode_b64(&[7; 16])
+                        .ok()
+                        .and_then(|salt| {
+                            Argon2::default().hash_password(b"nobody", &salt).ok().map(|h| h.to_string())
+                        })
+                        .unwrap_or_default()
+                })
+                .clone()
+        });
+        let matches = PasswordHash::new(&against)
+            .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok());
+        matches && known
+    })
+    .await
+    .unwrap_or(false)
+}
+
+impl Hub {
+    /// Who holds an identity with this password.
+    async fn identify(&self, kind: &str, name: &str, password: &str) -> Result<Id, Rejection> {
+        if password.len() > limits::SECRET_BYTES {
+            return Err(Rejection::malformed("identity_auth is too long"));
+        }
+        let key: Text = compact_str::format_compact!("{kind}:{}", normal(kind, name));
+        let row = self.shared.store.get(IDENTITIES, &key).await.map_err(unavailable)?;
+        let row: Option<IdentityRow> = row.and_then(|row| serde_json::from_slice(&row.value).ok());
+        let expected = row.as_ref().and_then(|row| row.password.clone());
+        match (verify(password.to_owned(), expected).await, row) {
+            (true, Some(row)) => Ok(row.user),
+            _ => Err(denied()),
+        }
+    }
+
+    /// Checks a caller's credentials.
+    ///
+    /// # Errors
+    /// `access_denied`.
+    pub async fn caller(
+        self: &Rc<Self>,
+        user: Option<Id>,
+        identity: Option<(Text, Text)>,
+        auth: &str,
+    ) -> Result<crate::call::Caller, Rejection> {
+        let (user, proof) = match (user, identity) {
+            (Some(user), _) => (user, Proof::Token(ids::digest(auth))),
+            (None, Some((kind, name))) => (self.identify(&kind, &name, auth).await?, Proof::Verified),
+            (None, None) => return Err(denied()),
+        };
+        if ids::shard(&user).is_none() {
+            return Err(denied());
+        }
+        let card = self.ask(Stream::user(&user), json!({"Identify": {"proof": proof}})).await?;
+        let card = serde_json::from_value(card).map_err(|_| denied())?;
+        Ok(crate::call::Caller { user, card: Arc::new(card) })
+    }
+
+    /// Opens a session and gives it a connection. `session_created` comes by that connection.
+    ///
+    /// # Errors
+    /// `access_denied` and what else the API names; nothing was made then.
+    pub async fn create_session(
+        self: &Rc<Self>,
+        create: CreateSession,
+        connection: Connection,
+        number: u64,
+    ) -> Result<Addr<SessionActor>, Rejection> {
+        check(&create)?;
+        let shard = self
+            .own_shard(rand::random())
+            .ok_or_else(|| Rejection::new(ErrorType::Internal).because("this node is not ready"))?;
+        let session_id = ids::from_bytes(shard, &rand::random::<[u8; 17]>());
+        let session = ids::digest(&session_id);
+        let types: Arc<[Text]> = create.message_types.clone().into();
+        let mut token = None;
+        let (user, proof, new) = if let (Some(user), Some(auth)) = (&create.user_id, &create.user_auth) {
+            (user.clone(), Proof::Token(ids::digest(auth)), None)
+        } else if let (Some(kind), Some(name), Some(auth)) =
+            (&create.identity_type, &create.identity_name, &create.identity_auth)
+        {
+            (self.identify(kind, name, auth).await?, Proof::Verified, None)
+        } else if create.user_id.is_some() || create.user_existing == Some(true) {
+            return Err(denied());
+        } else {
+            let user = ids::from_bytes(shard, &rand::random::<[u8; 10]>());
+            let auth = token.insert(ids::from_bytes(shard, &rand::random::<[u8; 17]>()));
+            let identity = self.new_identity(&create, &user).await?;
+            let new = NewUser {
+                attrs: create.user_attrs.clone().unwrap_or_default(),
+                settings: create.user_settings.clone().unwrap_or_default(),
+                auth: ids::digest(auth),
+                identity,
+            };
+            (user, Proof::Verified, Some(new))
+        };
+        if ids::shard(&user).is_none() {
+            return Err(denied());
+        }
+        let row =
+            SessionRow { user: user.clone(), types: types.to_vec(), ceiling: BLOCK, cursors: Vec::new() };
+        let row = serde_json::to_string(&row).map_err(|e| Rejection::malformed(e.to_string()))?;
+        let order = json!({"Enter": {"create": new, "proof": proof, "session": session, "row": row}});
+        self.ask(Stream::user(&user), order).await?;
+        let bounds = self.shared.options.session_bounds;
+        let birth = Birth::New { session_id: session_id.clone(), user_auth: token };
+        let machine = Session::new(types, 0, bounds);
+        Ok(SessionActor::open(self.clone(), session, shard, user, machine, birth, Some((connection, number))))
+    }
+
+    async fn new_identity(
+        &self,
+        create: &CreateSession,
+        user: &Id,
+    ) -> Result<Option<(Text, Text, IdentityAttrs, String)>, Rejection> {
+        let (Some(kind), Some(name)) = (&create.identity_type_new, &create.identity_name_new) else {
+            return Ok(None);
+        };
+        if kind != "email" {
+            return Err(Rejection::new(ErrorType::ActionNotSupported).because("identity_type_new is email"));
+        }
+        let name = normal(kind, name);
+        if !(3..=254).contains(&name.len()) || name.matches('@').count() != 1 {
+            return Err(Rejection::malformed("identity_name_new is no e-mail address"));
+        }
+        let mut attrs = IdentityAttrs::default();
+        if let Some(patch) = &create.identity_attrs {
+            patch.check(|writable| writable == Writable::OneSelf)?;
+            patch.apply(&mut attrs);
+        }
+        let password = match &create.identity_auth_new {
+            Some(password) if password.len() > limits::SECRET_BYTES => {
+                return Err(Rejection::malformed("identity_auth_new is too long"));
+            }
+            Some(password) => {
+                attrs.auth = Some(true);
+                Some(hash(password.to_string()).await?)
+            }
+            None => None,
+        };
+        let row = IdentityRow { user: user.clone(), password };
+        let row = serde_json::to_string(&row).map_err(|e| Rejection::malformed(e.to_string()))?;
+        Ok(Some((kind.clone(), name, attrs, row)))
+    }
+
+    /// Finds a session: in memory, or in the store after a restart or a crash.
+    ///
+    /// # Errors
+    /// `session_not_found`.
+    pub async fn session(self: &Rc<Self>, session_id: &Id) -> Result<Addr<SessionActor>, Rejection> {
+        let absent = || Rejection::new(ErrorType::SessionNotFound);
+        let session = ids::digest(session_id);
+        if let Some(address) = self.sessions.borrow().get(&session) {
+            return Ok(address.clone());
+        }
+        let entry =
+            self.shared.store.get(SESSIONS, &session).await.map_err(unavailable)?.ok_or_else(absent)?;
+        let row: SessionRow = serde_json::from_slice(&entry.value).map_err(|_| absent())?;
+        // Somebody else may have asked meanwhile.
+        if let Some(address) = self.sessions.borrow().get(&session) {
+            return Ok(address.clone());
+        }
+        let cursors =
+            row.cursors.iter().filter_map(|(key, seq)| Some((Stream::from_key(key)?, *seq))).collect();
+        let bounds = self.shared.options.session_bounds;
+        let machine = Session::revived(row.types.into(), row.ceiling, cursors, bounds);
+        let shard = ids::shard(session_id).ok_or_else(absent)?;
+        tracing::debug!(%session, user = %row.user, "a session is back from the store");
+        Ok(SessionActor::open(self.clone(), session, shard, row.user, machine, Birth::Again, None))
+    }
+
+    /// How a session attaches to a stream.
+    pub(crate) fn attaching(&self, session: &Id, user: &Id) -> Attach {
+        Attach { seat: self.seat.clone(), session: session.clone(), user: user.clone() }
+    }
+}
+
+fn check(create: &CreateSession) -> Result<(), Rejection> {
+    if create.message_types.len() > limits::MESSAGE_TYPES {
+        return Err(Rejection::new(ErrorType::MessageTypesTooLong));
+    }
+    if create.message_types.iter().any(|of| of.len() > limits::MESSAGE_TYPE_BYTES) {
+        return Err(Rejection::new(ErrorType::MessageTypeTooLong));
+    }
+    if create.access_key.is_some() || create.master_sign.is_some() || create.puppet_attrs.is_some() {
+        return Err(Rejection::new(ErrorType::ActionNotSupported)
+            .because("access_key, master_sign and puppet_attrs are not supported yet"));
+    }
+    Ok(())
+}
+
+/// The form under which a name is kept: e-mail addresses are told apart without their case.
+fn normal(kind: &str, name: &str) -> Text {
+    if kind == "email" { name.trim().to_lowercase().into() } else { name.into() }
+}
+
+pub(crate) fn unavailable(error: levee_store::StoreError) -> Rejection {
+    tracing::warn!(%error, "the store does not answer");
+    Rejection::new(ErrorType::Internal).because("the store does not answer")
+}

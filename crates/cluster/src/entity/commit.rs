@@ -1,0 +1,337 @@
+//! Commits a batch, and does what follows from it.
+
+use super::batch::{Batch, Done, Product};
+use super::{EntityActor, FORWARD_AGAIN, SNAPSHOT_EVERY};
+use crate::letter::{AskedOutcome, Job, Letter, Outcome, Publish};
+use actix::prelude::*;
+use bytes::Bytes;
+use levee_domain::machine::{Answer, Emit, Machine};
+use levee_domain::view::{Stream, View};
+use levee_proto::{ErrorType, Id, Rejection};
+use levee_store::{AgendaChange, Commit, DirectoryChange, Expect, NewRecord, Read, Snapshot, StoreError};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A forward, as the agenda keeps it.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Forwarding {
+    pub(super) to: Id,
+    pub(super) order: Value,
+}
+
+/// The name of a forward: in the order of their names, forwards were caused.
+fn forward_key(seq: u64, now: u64, index: usize) -> Id {
+    compact_str::format_compact!("f{seq:013}.{now:016}.{index:04}")
+}
+
+impl<M: Machine> EntityActor<M> {
+    /// Writes a batch.
+    pub(super) fn commit(&mut self, batch: Batch<M>, ctx: &mut Context<Self>) {
+        let shard = self.stream.shard();
+        let Some(epoch) = self.hub.shared.placement.epoch(shard, &self.hub.shared.node) else {
+            return self.fenced(batch, ctx);
+        };
+        let mut commit =
+            Commit { shard, epoch, stream: self.stream.key(), after: batch.after, ..Commit::default() };
+        let mut forward = 0;
+        for done in &batch.done {
+            let Ok(Product::Step { records, emits, .. }) = &done.result else { continue };
+            for entry in records {
+                match serde_json::to_vec(entry) {
+                    Ok(body) => {
+                        let columns = M::columns(&entry.record);
+                        commit.records.push(NewRecord {
+                            time: batch.now,
+                            kind: columns.kind,
+                            author: columns.author,
+                            flags: columns.flags,
+                            body: body.into(),
+                        });
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, stream = %self.stream, "a record can't be written");
+                        return self.failed(batch, ctx);
+                    }
+                }
+            }
+            for emit in emits {
+                match emit {
+                    Emit::Claim(claim) => commit.directory.push(DirectoryChange {
+                        namespace: claim.namespace.into(),
+                        key: claim.key.clone(),
+                        expect: if claim.absent { Expect::Absent } else { Expect::Any },
+                        value: claim.value.clone(),
+                    }),
+                    Emit::Forward(to, order) => {
+                        let key = forward_key(batch.after, batch.now, forward);
+                        forward += 1;
+                        let body = serde_json::to_vec(&Forwarding { to: to.key(), order: order.clone() });
+                        commit.agenda.push(AgendaChange::Put {
+                            key,
+                            due: batch.now,
+                            body: body.unwrap_or_default().into(),
+                        });
+                    }
+                    Emit::Answer(_) | Emit::Publish(_) | Emit::Tell(..) => {}
+                }
+            }
+        }
+        self.hub.shared.metrics.batch.observe(batch.done.len() as f64);
+        let due = self.entity.seq - self.snapshot_at >= SNAPSHOT_EVERY;
+        if due && !commit.records.is_empty() {
+            commit.snapshot = serde_json::to_vec(&self.entity).ok().map(Bytes::from);
+            self.snapshot_at = self.entity.seq;
+        }
+        let store = self.hub.store();
+        let writing = async move { store.commit(commit).await };
+        ctx.spawn(writing.into_actor(self).map(move |written, actor, ctx| match written {
+            Ok(()) => {
+                actor.finish(batch, ctx);
+                actor.drain(ctx);
+            }
+            Err(error) => actor.not_committed(batch, &error, ctx),
+        }));
+    }
+
+    fn not_committed(&mut self, mut batch: Batch<M>, error: &StoreError, ctx: &mut Context<Self>) {
+        let conflicts = &self.hub.shared.metrics.conflicts;
+        match error {
+            StoreError::Fenced { .. } => {
+                conflicts.with_label_values(&["fenced"]).inc();
+                self.fenced(batch, ctx);
+            }
+            StoreError::Conflict { .. } => {
+                conflicts.with_label_values(&["sequence"]).inc();
+                self.again(batch.done.into_iter().map(|done| done.job).collect());
+                self.load(ctx);
+            }
+            StoreError::Taken { namespace, key } => {
+                conflicts.with_label_values(&["taken"]).inc();
+                let guilty = batch
+                    .claims()
+                    .find(|(_, claim)| claim.namespace == namespace.as_str() && claim.key == *key)
+                    .map(|(at, claim)| (at, claim.refusal.clone()));
+                if let Some((at, refusal)) = guilty {
+                    let done = batch.done.remove(at);
+                    self.refuse(&done.job, refusal);
+                }
+                self.again(batch.done.into_iter().map(|done| done.job).collect());
+                self.load(ctx);
+            }
+            StoreError::Full => {
+                tracing::error!(stream = %self.stream, "the disk is full");
+                self.failed(batch, ctx);
+            }
+            error => {
+                // Whether it was written is not known; what was is recognised by its commands.
+                tracing::warn!(%error, stream = %self.stream, "a commit failed; trying again");
+                self.again(batch.done.into_iter().map(|done| done.job).collect());
+                ctx.run_later(Duration::from_millis(500), |actor, ctx| actor.load(ctx));
+            }
+        }
+    }
+
+    /// Puts jobs back to the front of the inbox.
+    fn again(&mut self, jobs: Vec<Job>) {
+        for job in jobs.into_iter().rev() {
+            self.inbox.push_front(job);
+        }
+    }
+
+    fn failed(&mut self, batch: Batch<M>, ctx: &mut Context<Self>) {
+        let rejection = Rejection::new(ErrorType::Internal).because("it can't be stored now");
+        for done in batch.done {
+            self.refuse(&done.job, rejection.clone());
+        }
+        self.load(ctx);
+    }
+
+    /// Another node owns the shard now: it gets the jobs.
+    fn fenced(&mut self, batch: Batch<M>, ctx: &mut Context<Self>) {
+        tracing::info!(stream = %self.stream, "another node owns this now");
+        self.hub.entities.borrow_mut().remove(&self.stream);
+        let jobs: Vec<_> =
+            batch.done.into_iter().map(|done| done.job).chain(std::mem::take(&mut self.inbox)).collect();
+        let (hub, stream) = (self.hub.clone(), self.stream.clone());
+        actix::spawn(async move {
+            // The table of owners is read once a second.
+            tokio::time::sleep(Duration::from_millis(1200)).await;
+            for job in jobs {
+                hub.route(stream.clone(), job);
+            }
+        });
+        ctx.stop();
+    }
+
+    /// Does what follows from a batch that is durable.
+    pub(super) fn finish(&mut self, batch: Batch<M>, ctx: &mut Context<Self>) {
+        self.busy = false;
+        let mut forward = 0;
+        let mut changed = false;
+        let realm = self.realm_now();
+        for Done { job, result } in batch.done {
+            match result {
+                Err(rejection) => {
+                    if let Job::Forward { from, .. } = &job {
+                        // It would be refused for ever: say so, and let the sender go on.
+                        tracing::error!(%from, to = %self.stream, %rejection, "a forward was refused");
+                        self.hub.shared.metrics.drop("forward_refused");
+                        self.acknowledge(&job);
+                    }
+                    self.refuse(&job, rejection);
+                }
+                Ok(Product::Glance) => {
+                    if let Job::Attach(attach) = job {
+                        self.glance(attach, realm.as_deref().map(|e| &e.machine));
+                    }
+                }
+                Ok(Product::Repeated(seq)) => self.repeat(&job, seq),
+                Ok(Product::Step { first, records, emits }) => {
+                    let mut asker = match &job {
+                        Job::Act(act) => Some(act.asker.clone()),
+                        _ => None,
+                    };
+                    changed |= !records.is_empty();
+                    for (seq, entry) in (first..).zip(&records) {
+                        let views = M::views(&self.stream.id, seq, batch.now, entry);
+                        // The first record answers; what shows nothing is answered by other means.
+                        let asker = if views.iter().any(|view| view.answers) { asker.take() } else { None };
+                        self.publish(Publish {
+                            stream: self.stream.clone(),
+                            seq,
+                            views: Arc::new(views),
+                            command: entry.command.clone(),
+                            asker,
+                        });
+                    }
+                    for emit in emits {
+                        self.emit(&job, emit, (batch.after, batch.now), &mut forward);
+                    }
+                    self.acknowledge(&job);
+                }
+            }
+        }
+        if changed {
+            self.line.news = true;
+            self.line.news_for_all = true;
+            self.tell_line(ctx);
+        }
+        if !self.forwards.is_empty() && forward > 0 {
+            self.watch_forwards(ctx);
+        }
+    }
+
+    fn emit(&mut self, job: &Job, emit: Emit, (after, now): (u64, u64), forward: &mut usize) {
+        match emit {
+            Emit::Claim(_) => {}
+            Emit::Tell(to, order) => self.hub.route(to, Job::Tell(order)),
+            Emit::Forward(to, order) => {
+                let key = forward_key(after, now, *forward);
+                *forward += 1;
+                let waiting = self.forwards.entry(to.clone()).or_default();
+                waiting.push_back((key.clone(), order.clone()));
+                if waiting.len() == 1 {
+                    self.send_forward(&to, &key, &order);
+                }
+            }
+            Emit::Publish(views) => {
+                let asker = match job {
+                    Job::Act(act) => Some(act.asker.clone()),
+                    _ => None,
+                };
+                self.publish(Publish {
+                    stream: self.stream.clone(),
+                    seq: 0,
+                    views: Arc::new(views),
+                    command: None,
+                    asker,
+                });
+            }
+            Emit::Answer(answer) => match job {
+                Job::Act(act) => match answer {
+                    Answer::Event(body) => self.answer(&act.asker, Outcome::Events(vec![(body, None)])),
+                    Answer::Value(value) => self.answer(&act.asker, Outcome::Value(value)),
+                    Answer::History(wanted) => {
+                        let (hub, stream, asker) = (self.hub.clone(), self.stream.clone(), act.asker.clone());
+                        actix::spawn(async move {
+                            let outcome = crate::history::load(hub.store(), stream, wanted).await;
+                            hub.send(&asker.seat.clone(), Letter::Answer(asker, outcome));
+                        });
+                    }
+                },
+                Job::Ask { seat, token, .. } => {
+                    if let Answer::Value(value) = answer {
+                        self.hub.send(seat, Letter::Asked(*token, AskedOutcome::Done(value)));
+                    }
+                }
+                _ => {}
+            },
+        }
+    }
+
+    /// Confirms a forward: what it ordered is durable.
+    fn acknowledge(&self, job: &Job) {
+        if let Job::Forward { from, key, .. } = job {
+            let confirmed = Job::Confirmed { to: self.stream.clone(), key: key.clone() };
+            self.hub.route(from.clone(), confirmed);
+        }
+    }
+
+    /// Shows something to the followers, and to whoever waits for it as an answer.
+    fn publish(&self, publish: Publish) {
+        let asks = publish.asker.as_ref().map(|asker| &asker.seat);
+        let mut seats = self.hub.follows.seats(&self.stream);
+        if let Some(seat) = asks.filter(|seat| **seat != self.hub.seat && !seats.contains(seat)) {
+            seats.push(seat.clone());
+        }
+        for seat in seats {
+            self.hub.send(&seat, Letter::Publish(publish.clone()));
+        }
+        self.hub.see(&publish);
+    }
+
+    /// Answers a command that took effect before: by the record of that time.
+    fn repeat(&self, job: &Job, seq: u64) {
+        let Job::Act(act) = job else { return };
+        let (hub, stream, asker) = (self.hub.clone(), self.stream.clone(), act.asker.clone());
+        actix::spawn(async move {
+            let records = hub.shared.store.read(Read::after(stream.key(), seq - 1, 1)).await;
+            let Ok([record]) = records.as_deref() else {
+                tracing::warn!(%stream, seq, "the reply to a repeated command can't be read");
+                return;
+            };
+            let views = crate::publish::replay(&stream, record).views;
+            let session = &asker.id;
+            let answers = |view: &&View| view.answers && view.body.is_some();
+            if let Some(body) = views.iter().find(answers).and_then(|view| view.body.clone()) {
+                tracing::debug!(%stream, seq, %session, "a command was repeated");
+                hub.send(&asker.seat.clone(), Letter::Answer(asker, Outcome::Events(vec![(body, None)])));
+            }
+        });
+    }
+
+    fn watch_forwards(&self, ctx: &mut Context<Self>) {
+        ctx.run_later(FORWARD_AGAIN, |actor, ctx| {
+            if !actor.forwards.is_empty() {
+                actor.send_forwards();
+                actor.watch_forwards(ctx);
+            }
+        });
+    }
+
+    pub(super) fn save_snapshot(&self) {
+        if self.entity.seq == self.snapshot_at || self.entity.seq < 16 {
+            return;
+        }
+        let Ok(body) = serde_json::to_vec(&self.entity) else { return };
+        let snapshot = Snapshot { seq: self.entity.seq, body: body.into() };
+        let (store, stream): (_, Stream) = (self.hub.store(), self.stream.clone());
+        actix::spawn(async move {
+            if let Err(error) = store.save(&stream.key(), snapshot).await {
+                tracing::debug!(%error, %stream, "a snapshot was not saved");
+            }
+        });
+    }
+}

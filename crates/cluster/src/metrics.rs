@@ -1,0 +1,82 @@
+//! The cluster's figures, for Prometheus.
+
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+/// The figures of one node.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    /// Sessions that live on this node.
+    pub sessions: IntGauge,
+    /// Entities that are loaded.
+    pub entities: IntGauge,
+    /// Actions by name.
+    pub actions: IntCounterVec,
+    /// Errors that clients got, by type.
+    pub errors: IntCounterVec,
+    /// Things that were dropped or refused at a limit, by reason.
+    pub dropped: IntCounterVec,
+    /// Inputs that one commit carried.
+    pub batch: Histogram,
+    /// Reads from the store because a publish was missed.
+    pub catch_up: IntCounter,
+    /// Letters to other nodes.
+    pub letters: IntCounter,
+    /// Commits that met another writer, by kind of conflict.
+    pub conflicts: IntCounterVec,
+}
+
+impl Metrics {
+    /// Makes the figures and registers them.
+    ///
+    /// # Errors
+    /// When a figure of that name is registered already.
+    pub fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let metrics = Self {
+            sessions: IntGauge::new("levee_sessions", "Sessions that live on this node.")?,
+            entities: IntGauge::new(
+                "levee_entities",
+                "Entities (users, realms, queues, conversations) in memory.",
+            )?,
+            actions: IntCounterVec::new(Opts::new("levee_actions_total", "Actions by name."), &["action"])?,
+            errors: IntCounterVec::new(
+                Opts::new("levee_errors_total", "Errors that clients got, by type."),
+                &["type"],
+            )?,
+            dropped: IntCounterVec::new(
+                Opts::new(
+                    "levee_dropped_total",
+                    "Things that were dropped or refused at a limit, by reason.",
+                ),
+                &["reason"],
+            )?,
+            batch: Histogram::with_opts(
+                HistogramOpts::new("levee_commit_inputs", "Inputs of one entity that one commit carried.")
+                    .buckets(vec![1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0]),
+            )?,
+            catch_up: IntCounter::new(
+                "levee_catch_up_reads_total",
+                "Reads from the store because a publish was missed.",
+            )?,
+            letters: IntCounter::new("levee_bus_letters_total", "Letters that went to other nodes.")?,
+            conflicts: IntCounterVec::new(
+                Opts::new("levee_commit_conflicts_total", "Commits that met another writer, by kind."),
+                &["kind"],
+            )?,
+        };
+        registry.register(Box::new(metrics.sessions.clone()))?;
+        registry.register(Box::new(metrics.entities.clone()))?;
+        registry.register(Box::new(metrics.actions.clone()))?;
+        registry.register(Box::new(metrics.errors.clone()))?;
+        registry.register(Box::new(metrics.dropped.clone()))?;
+        registry.register(Box::new(metrics.batch.clone()))?;
+        registry.register(Box::new(metrics.catch_up.clone()))?;
+        registry.register(Box::new(metrics.letters.clone()))?;
+        registry.register(Box::new(metrics.conflicts.clone()))?;
+        Ok(metrics)
+    }
+
+    /// Counts something that was dropped or refused at a limit.
+    pub fn drop(&self, reason: &str) {
+        self.dropped.with_label_values(&[reason]).inc();
+    }
+}

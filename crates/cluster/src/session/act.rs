@@ -1,0 +1,327 @@
+//! A client's actions: what the session answers itself, and where the others go.
+
+use super::gather::Purpose;
+use super::{CloseReason, SessionActor};
+use crate::letter::{Act, Asker, Job, Outcome};
+use actix::prelude::*;
+use bytes::Bytes;
+use levee_domain::machine::Actor as Who;
+use levee_domain::session::Admission;
+use levee_domain::view::{Kind, Stream};
+use levee_proto::actions::session::UpdateSession;
+use levee_proto::envelope::Splice;
+use levee_proto::{
+    Action, Body, ConversationAction, Envelope, ErrorType, Id, MemberAction, QueueAction, RealmAction,
+    Rejection, SessionAction, UserAction, events, ids,
+};
+use std::sync::Arc;
+
+impl SessionActor {
+    pub(super) fn act(
+        &mut self,
+        envelope: Envelope,
+        header: Bytes,
+        parts: Vec<Bytes>,
+        ctx: &mut Context<Self>,
+    ) {
+        if let Some(event_id) = envelope.event_id {
+            if let Err(rejection) = self.machine.acknowledge(event_id) {
+                self.reject(&rejection, envelope.action_id, ctx);
+                return self.flush(ctx);
+            }
+            self.note_dirty();
+        }
+        let action_id = envelope.action_id;
+        let decided = envelope.decode(&header).and_then(|action| {
+            if envelope.puppet_id.is_some() {
+                return Err(Rejection::new(ErrorType::ActionNotSupported).because("puppet_id"));
+            }
+            match self.machine.admit(action_id)? {
+                Admission::Answered => Ok(()),
+                Admission::Fresh | Admission::Retry => self.dispatch(action, &envelope, header, parts, ctx),
+            }
+        });
+        if let Err(rejection) = decided {
+            self.reject(&rejection, action_id, ctx);
+        }
+        self.flush(ctx);
+    }
+
+    fn dispatch(
+        &mut self,
+        action: Action,
+        envelope: &Envelope,
+        header: Bytes,
+        parts: Vec<Bytes>,
+        ctx: &mut Context<Self>,
+    ) -> Result<(), Rejection> {
+        let action_id = envelope.action_id;
+        let stream = match &action {
+            Action::Session(action) => return self.own(action, action_id, ctx),
+            Action::User(UserAction::DescribeUser(describe))
+                if describe.user_id.as_ref().is_none_or(|id| *id == self.user) =>
+            {
+                self.describe_self(action_id, ctx);
+                return Ok(());
+            }
+            Action::Realm(RealmAction::CreateRealm(_)) => Stream::realm(&self.derive("realm", action_id)),
+            Action::Conversation(ConversationAction::CreateChannel(_)) => {
+                Stream::conversation(&self.derive("channel", action_id))
+            }
+            other => target(other, &self.user)?,
+        };
+        let act = Act {
+            asker: Asker { seat: self.hub.seat.clone(), id: self.id.clone(), action_id },
+            actor: Who {
+                user: self.user.clone(),
+                session: self.id.clone(),
+                action_id,
+                card: self.card.clone(),
+                message_types: self.machine.message_types.clone(),
+                peer: None,
+            },
+            name: envelope.action.clone(),
+            header,
+            parts,
+            settled: self.machine.settled(),
+            action: Some(action),
+        };
+        self.pass_on(stream, act, ctx);
+        Ok(())
+    }
+
+    /// Sends an action to its owner; one that may begin a dialogue, with the other user's card.
+    fn pass_on(&self, stream: Stream, mut act: Act, ctx: &mut Context<Self>) {
+        let may_begin = matches!(&act.action,
+            Some(Action::Conversation(ConversationAction::SendMessage(send))) if send.user_id.is_some());
+        if !may_begin || self.follows.contains_key(&stream) {
+            return self.hub.route(stream, Job::Act(Box::new(act)));
+        }
+        let hub = self.hub.clone();
+        let looking = async move {
+            let peer = match &act.action {
+                Some(action) => hub.peer_of(action).await,
+                None => Ok(None),
+            };
+            (
+                hub,
+                act.asker.action_id,
+                peer.map(|peer| {
+                    act.actor.peer = peer;
+                    act
+                }),
+            )
+        };
+        ctx.spawn(looking.into_actor(self).map(move |(hub, action_id, found), actor, ctx| match found {
+            Ok(act) => hub.route(stream, Job::Act(Box::new(act))),
+            Err(rejection) => {
+                actor.reject(&rejection, action_id, ctx);
+                actor.flush(ctx);
+            }
+        }));
+    }
+
+    /// An id for something new: the same for a retry of the same action.
+    fn derive(&self, what: &str, action_id: Option<u64>) -> Id {
+        let cause =
+            action_id.map_or_else(|| format!("once {:x}", rand::random::<u128>()), |id| id.to_string());
+        ids::derive(self.shard, &[what, &self.id, &cause])
+    }
+
+    /// Actions that the session answers itself.
+    fn own(
+        &mut self,
+        action: &SessionAction,
+        action_id: Option<u64>,
+        ctx: &mut Context<Self>,
+    ) -> Result<(), Rejection> {
+        match action {
+            SessionAction::CreateSession(_) => {
+                Err(Rejection::malformed("a connection has one session, and this one has it"))
+            }
+            // The acknowledgement in its envelope is all that there is to it.
+            SessionAction::ResumeSession(_) => {
+                self.machine.settle(action_id);
+                Ok(())
+            }
+            SessionAction::CloseSession(_) => {
+                self.end(None, CloseReason::Closed, true, ctx);
+                Ok(())
+            }
+            SessionAction::Ping(_) => {
+                self.tell(Arc::new(Body::new(&events::Pong::default())), action_id, ctx);
+                Ok(())
+            }
+            SessionAction::DescribeConn(_) => {
+                let found = events::ConnFound { conn_address: self.peer.clone() };
+                self.tell(Arc::new(Body::new(&found)), action_id, ctx);
+                Ok(())
+            }
+            SessionAction::UpdateSession(update) => {
+                self.machine.settle(action_id);
+                self.update(update)
+            }
+        }
+    }
+
+    /// The client has read a conversation up to a message.
+    fn update(&mut self, update: &UpdateSession) -> Result<(), Rejection> {
+        let Some(message_id) = &update.message_id else { return Ok(()) };
+        let seq =
+            ids::message_seq(message_id).ok_or_else(|| Rejection::malformed("message_id is none of ours"))?;
+        let (conversation, peer) = match (&update.channel_id, &update.user_id) {
+            (Some(channel), None) => (channel.clone(), None),
+            (None, Some(user)) => (ids::dialogue(&self.user, user), Some(user.clone())),
+            _ => return Err(Rejection::malformed("exactly one of channel_id and user_id is given")),
+        };
+        if !self.follows.contains_key(&Stream::conversation(&conversation)) {
+            return Err(Rejection::new(ErrorType::ChannelNotFound).about("channel_id", &conversation));
+        }
+        let read = self.read.entry(conversation.clone()).or_default();
+        if *read < seq {
+            *read = seq;
+            let order = serde_json::json!({"Read": {"conversation": conversation, "peer": peer,
+                "message_id": message_id, "session": self.id}});
+            self.hub.route(Stream::user(&self.user), Job::Tell(order));
+        }
+        Ok(())
+    }
+
+    fn describe_self(&mut self, action_id: Option<u64>, ctx: &mut Context<Self>) {
+        let streams: Vec<_> =
+            self.follows.keys().filter(|stream| !self.only_watches(stream)).cloned().collect();
+        for stream in &streams {
+            self.ask_again(stream);
+        }
+        self.gather(Purpose::Found { user: Default::default() }, action_id, streams, ctx);
+    }
+
+    /// Whether a queue is followed just to see whether it is open.
+    fn only_watches(&self, stream: &Stream) -> bool {
+        stream.kind == Kind::Queue && self.watched.contains(stream)
+    }
+
+    /// Takes in an answer.
+    pub(super) fn answered(&mut self, action_id: Option<u64>, outcome: Outcome, ctx: &mut Context<Self>) {
+        match outcome {
+            Outcome::Rejected(rejection) => self.reject(&rejection, action_id, ctx),
+            Outcome::Events(all) => {
+                for (body, history_length) in all {
+                    // `history_results` itself carries its length in its body.
+                    let results = body.event() == "history_results";
+                    let splice = Splice {
+                        action_id,
+                        history_length: history_length.filter(|_| !results),
+                        ..Splice::default()
+                    };
+                    self.push(body, splice, None, None, ctx);
+                }
+            }
+            Outcome::Value(queues) => self.describe_queues(action_id, queues, ctx),
+        }
+    }
+
+    /// A realm has said which queues it has: each is asked, and followed.
+    fn describe_queues(&mut self, action_id: Option<u64>, value: serde_json::Value, ctx: &mut Context<Self>) {
+        let Ok((realm, queues)) = serde_json::from_value::<(Id, Vec<Id>)>(value) else { return };
+        let streams: Vec<_> = queues.iter().map(Stream::queue).collect();
+        for stream in &streams {
+            if self.follows.contains_key(stream) {
+                self.ask_again(stream);
+            } else {
+                self.watched.insert(stream.clone());
+                self.follow(stream, None);
+            }
+        }
+        self.gather(Purpose::Queues { realm }, action_id, streams, ctx);
+    }
+}
+
+/// The stream of the entity that decides an action.
+///
+/// # Errors
+/// `request_malformed` when it is not told which; the one that says that it is not there, for an id
+/// that can't be.
+pub(crate) fn target(action: &Action, user: &Id) -> Result<Stream, Rejection> {
+    let stream = match action {
+        Action::Session(_) => return Err(Rejection::new(ErrorType::ActionNotSupported)),
+        Action::User(UserAction::DescribeUser(describe)) => {
+            Stream::user(describe.user_id.as_ref().unwrap_or(user))
+        }
+        Action::User(UserAction::UpdateUser(_) | UserAction::DeleteUser(_)) => Stream::user(user),
+        Action::Realm(RealmAction::CreateRealm(_))
+        | Action::Conversation(ConversationAction::CreateChannel(_)) => {
+            return Err(Rejection::new(ErrorType::ActionNotSupported));
+        }
+        Action::Realm(RealmAction::DescribeRealm(of)) => Stream::realm(&of.realm_id),
+        Action::Realm(RealmAction::DescribeRealmQueues(of)) => Stream::realm(&of.realm_id),
+        Action::Realm(RealmAction::UpdateRealm(of)) => Stream::realm(&of.realm_id),
+        Action::Realm(RealmAction::CreateQueue(of)) => Stream::realm(&of.realm_id),
+        Action::Queue(QueueAction::UpdateQueue(of)) => Stream::queue(&of.queue_id),
+        Action::Queue(QueueAction::DeleteQueue(of)) => Stream::queue(&of.queue_id),
+        Action::Queue(QueueAction::DescribeQueue(of)) => Stream::queue(&of.queue_id),
+        Action::Queue(QueueAction::RequestAudience(of)) => Stream::queue(&of.queue_id),
+        Action::Queue(QueueAction::AcceptAudience(of)) => Stream::queue(&of.queue_id),
+        Action::Conversation(of) => match of {
+            ConversationAction::CreateChannel(_) => {
+                return Err(Rejection::new(ErrorType::ActionNotSupported));
+            }
+            ConversationAction::DescribeChannel(of) => Stream::conversation(&of.channel_id),
+            ConversationAction::UpdateChannel(of) => Stream::conversation(&of.channel_id),
+            ConversationAction::DeleteChannel(of) => Stream::conversation(&of.channel_id),
+            ConversationAction::PartChannel(of) => Stream::conversation(&of.channel_id),
+            ConversationAction::JoinChannel(of) => Stream::conversation(
+                of.channel_id.as_ref().ok_or_else(|| Rejection::malformed("channel_id is missing"))?,
+            ),
+            ConversationAction::UpdateDialogue(of) => Stream::conversation(&ids::dialogue(user, &of.user_id)),
+            ConversationAction::SendMessage(of) if of.identity_name.is_some() => {
+                return Err(Rejection::new(ErrorType::ActionNotSupported).because("sending to an identity"));
+            }
+            ConversationAction::SendMessage(of) => either(&of.channel_id, &of.user_id, user)?,
+            ConversationAction::LoadHistory(of) => either(&of.channel_id, &of.user_id, user)?,
+        },
+        Action::Member(action) => {
+            let (channel, queue, realm) = match action {
+                MemberAction::AddMember(of) => (&of.channel_id, &of.queue_id, &of.realm_id),
+                MemberAction::UpdateMember(of) => (&of.channel_id, &None, &of.realm_id),
+                MemberAction::RemoveMember(of) => (&of.channel_id, &of.queue_id, &of.realm_id),
+            };
+            match (channel, queue, realm) {
+                (Some(channel), None, None) => Stream::conversation(channel),
+                (None, Some(queue), _) => Stream::queue(queue),
+                (None, None, Some(realm)) => Stream::realm(realm),
+                _ => {
+                    return Err(Rejection::malformed(
+                        "exactly one of channel_id, queue_id and realm_id is given",
+                    ));
+                }
+            }
+        }
+    };
+    if ids::shard(&stream.id).is_none() {
+        return Err(absent(&stream));
+    }
+    Ok(stream)
+}
+
+fn either(channel: &Option<Id>, peer: &Option<Id>, user: &Id) -> Result<Stream, Rejection> {
+    match (channel, peer) {
+        (Some(channel), None) => Ok(Stream::conversation(channel)),
+        (None, Some(peer)) if ids::shard(peer).is_none() => {
+            Err(Rejection::new(ErrorType::UserNotFound).about("user_id", peer))
+        }
+        (None, Some(peer)) => Ok(Stream::conversation(&ids::dialogue(user, peer))),
+        _ => Err(Rejection::malformed("exactly one of channel_id and user_id is given")),
+    }
+}
+
+/// What is said of something that is not there.
+fn absent(stream: &Stream) -> Rejection {
+    let (error_type, parameter) = match stream.kind {
+        Kind::User => (ErrorType::UserNotFound, "user_id"),
+        Kind::Realm => (ErrorType::RealmNotFound, "realm_id"),
+        Kind::Queue => (ErrorType::QueueNotFound, "queue_id"),
+        Kind::Conversation => (ErrorType::ChannelNotFound, "channel_id"),
+    };
+    Rejection::new(error_type).about(parameter, &stream.id)
+}

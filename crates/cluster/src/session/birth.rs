@@ -1,0 +1,149 @@
+//! How a session begins: it follows its user, then all that the user belongs to.
+
+use super::gather::Purpose;
+use super::{Birth, Entering, SessionActor};
+use crate::letter::Attached;
+use actix::prelude::*;
+use levee_domain::user::{FOLLOWS, READ};
+use levee_domain::view::Stream;
+use levee_proto::{ErrorType, Object, Rejection, Text, events};
+use serde_json::Value;
+
+impl SessionActor {
+    /// Attaches to the user; the rest follows from the answer.
+    pub(super) fn begin(&mut self) {
+        let user = Stream::user(&self.user);
+        let after = match self.birth {
+            Some(Birth::Again) => self.machine.cursor(&user),
+            _ => None,
+        };
+        self.follow(&user, after);
+    }
+
+    /// The user's owner has answered for the first time.
+    pub(super) fn born(&mut self, attached: &Attached, ctx: &mut Context<Self>) {
+        let Some(birth) = self.birth.take() else { return };
+        if attached.roles == 0 {
+            // The user is gone.
+            let gone = Rejection::new(ErrorType::SessionNotFound);
+            return self.end(Some(&gone), super::CloseReason::Gone, false, ctx);
+        }
+        if let Some(read) = attached.summary.get(READ) {
+            self.read = serde_json::from_value(read.clone()).unwrap_or_default();
+        }
+        let follows = follows(&attached.summary);
+        match birth {
+            Birth::New { session_id, user_auth } => {
+                // From now on: what was before, the client loads as history.
+                let streams: Vec<_> = follows.into_iter().map(|(stream, _)| stream).collect();
+                for stream in &streams {
+                    self.follow(stream, None);
+                }
+                // No event may come before this one, so others are held back until all have answered.
+                let purpose = Purpose::Created { session_id, user_auth, user: attached.summary.clone() };
+                self.gather(purpose, None, streams, ctx);
+            }
+            Birth::Again => {
+                for (stream, seq) in follows {
+                    match self.machine.cursor(&stream) {
+                        Some(cursor) => self.follow(&stream, Some(cursor)),
+                        // The client may not have heard that its user entered it.
+                        None => {
+                            self.follows.insert(stream.clone(), Some(Entering { seq, command: None }));
+                            self.follow(&stream, Some(seq));
+                        }
+                    }
+                }
+                self.go_on(ctx);
+            }
+        }
+    }
+
+    /// Takes up what was held until the session had begun.
+    pub(super) fn go_on(&mut self, ctx: &mut Context<Self>) {
+        self.birth = None;
+        while let Some(message) = self.held.pop_front() {
+            self.handle(message, ctx);
+        }
+        self.flush(ctx);
+        self.mark_dirty();
+    }
+}
+
+/// What a user's sessions follow.
+fn follows(summary: &Object) -> Vec<(Stream, u64)> {
+    summary.get(FOLLOWS).cloned().and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default()
+}
+
+/// What `session_created` and `user_found` say of all that a user belongs to.
+#[derive(Default)]
+pub(super) struct Belongings {
+    pub(super) channels: Object,
+    pub(super) dialogues: Object,
+    pub(super) realms: Object,
+    pub(super) realms_member: Object,
+    pub(super) queues: Object,
+}
+
+impl Belongings {
+    /// Adds what a stream's owner has answered; `read` is how far the user has read it.
+    pub(super) fn add(&mut self, stream: &Stream, mut summary: Object, read: Option<u64>) {
+        let id = stream.id.to_string();
+        let last = summary.remove("$last_message").and_then(|value| value.as_u64());
+        let peer = summary.remove("$peer");
+        let unread = last.is_some_and(|last| read.is_none_or(|read| read < last));
+        match stream.kind {
+            levee_domain::Kind::User => {}
+            levee_domain::Kind::Realm => {
+                if let Some(attrs) = summary.remove("member_attrs").filter(Value::is_object) {
+                    self.realms_member.insert(id.clone(), attrs);
+                }
+                self.realms.insert(id, summary.remove("realm_attrs").unwrap_or_default());
+            }
+            levee_domain::Kind::Queue => {
+                self.queues.insert(id, Value::Object(summary));
+            }
+            levee_domain::Kind::Conversation => match peer.as_ref().and_then(Value::as_str) {
+                Some(peer) => {
+                    if unread {
+                        summary.entry("dialogue_status").or_insert_with(|| "unread".into());
+                    }
+                    self.dialogues.insert(peer.to_owned(), Value::Object(summary));
+                }
+                None => {
+                    if unread {
+                        summary.insert("channel_status".into(), "unread".into());
+                    }
+                    self.channels.insert(id, Value::Object(summary));
+                }
+            },
+        }
+    }
+}
+
+/// The event that opens a session.
+pub(super) fn created(
+    session_id: Text,
+    user_id: Text,
+    user_auth: Option<Text>,
+    user: &Object,
+    has: Belongings,
+) -> events::SessionCreated {
+    let object = |key: &str| user.get(key).and_then(Value::as_object).cloned().unwrap_or_default();
+    let attrs = user.get("user_attrs").cloned().unwrap_or_default();
+    events::SessionCreated {
+        session_id,
+        user_id,
+        user_auth,
+        user_account: Object::new(),
+        user_attrs: serde_json::from_value(attrs).unwrap_or_default(),
+        user_settings: object("user_settings"),
+        user_identities: object("user_identities"),
+        user_channels: has.channels,
+        user_dialogues: has.dialogues,
+        user_realms: has.realms,
+        user_realms_member: (!has.realms_member.is_empty()).then_some(has.realms_member),
+        user_queues: (!has.queues.is_empty()).then_some(has.queues),
+        ..Default::default()
+    }
+}

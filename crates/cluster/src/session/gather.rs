@@ -1,0 +1,132 @@
+//! Answers that are put together from what several owners say.
+
+use super::birth::{Belongings, created};
+use super::{Birth, SessionActor};
+use crate::letter::Attached;
+use actix::prelude::*;
+use levee_domain::view::{Kind, Stream};
+use levee_proto::{Body, Id, Object, events};
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long owners may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the answers are for.
+#[derive(Debug)]
+pub(super) enum Purpose {
+    /// `session_created`.
+    Created { session_id: Id, user_auth: Option<Id>, user: Object },
+    /// `user_found` of the session's own user.
+    Found { user: Object },
+    /// `realm_queues_found`.
+    Queues { realm: Id },
+}
+
+/// Answers that are being gathered.
+#[derive(Debug)]
+pub(super) struct Gather {
+    purpose: Purpose,
+    action_id: Option<u64>,
+    missing: Vec<Stream>,
+    got: Vec<(Stream, Object)>,
+    number: u64,
+}
+
+impl SessionActor {
+    /// Waits for the owners of some streams, which have been asked.
+    pub(super) fn gather(
+        &mut self,
+        purpose: Purpose,
+        action_id: Option<u64>,
+        missing: Vec<Stream>,
+        ctx: &mut Context<Self>,
+    ) {
+        if let Purpose::Created { session_id, user_auth, .. } = &purpose {
+            // Held back until this is told.
+            self.birth = Some(Birth::New { session_id: session_id.clone(), user_auth: user_auth.clone() });
+        }
+        let number = self.gathers.last().map_or(0, |last| last.number + 1);
+        let gather = Gather { purpose, action_id, missing, got: Vec::new(), number };
+        if gather.missing.is_empty() {
+            return self.complete(gather, ctx);
+        }
+        self.gathers.push(gather);
+        ctx.run_later(PATIENCE, move |actor, ctx| {
+            if let Some(at) = actor.gathers.iter().position(|gather| gather.number == number) {
+                let gather = actor.gathers.remove(at);
+                tracing::warn!(session = %actor.id, missing = gather.missing.len(), "an answer is incomplete");
+                actor.hub.shared.metrics.drop("gather_timeout");
+                actor.complete(gather, ctx);
+            }
+        });
+    }
+
+    /// One owner has answered.
+    pub(super) fn gathered(&mut self, attached: Attached, ctx: &mut Context<Self>) {
+        let mut complete = Vec::new();
+        let mut at = 0;
+        while let Some(gather) = self.gathers.get_mut(at) {
+            if let Some(found) = gather.missing.iter().position(|stream| *stream == attached.stream) {
+                let stream = gather.missing.swap_remove(found);
+                if attached.roles != 0 {
+                    if let (Purpose::Found { user }, Kind::User) = (&mut gather.purpose, stream.kind) {
+                        *user = attached.summary.clone();
+                    }
+                    gather.got.push((stream, attached.summary.clone()));
+                }
+            }
+            if gather.missing.is_empty() { complete.push(self.gathers.remove(at)) } else { at += 1 }
+        }
+        for gather in complete {
+            self.complete(gather, ctx);
+        }
+    }
+
+    fn belongings(&self, got: Vec<(Stream, Object)>) -> Belongings {
+        let mut has = Belongings::default();
+        for (stream, summary) in got {
+            has.add(&stream, summary, self.read.get(&stream.id).copied());
+        }
+        has
+    }
+
+    fn complete(&mut self, gather: Gather, ctx: &mut Context<Self>) {
+        let body = match gather.purpose {
+            Purpose::Created { session_id, user_auth, user } => {
+                let has = self.belongings(gather.got);
+                let event = created(session_id, self.user.clone(), user_auth, &user, has);
+                self.tell(Arc::new(Body::new(&event)), None, ctx);
+                return self.go_on(ctx);
+            }
+            Purpose::Found { user } => {
+                let got = gather.got.into_iter().filter(|(stream, _)| stream.kind != Kind::User).collect();
+                let has = self.belongings(got);
+                let all = created(Id::default(), self.user.clone(), None, &user, has);
+                Body::new(&events::UserFound {
+                    user_id: self.user.clone(),
+                    user_attrs: all.user_attrs,
+                    user_settings: Some(all.user_settings),
+                    user_account: Some(all.user_account),
+                    user_identities: all.user_identities,
+                    user_channels: Some(all.user_channels),
+                    user_dialogues: Some(all.user_dialogues),
+                    user_realms: Some(all.user_realms),
+                    user_realms_member: all.user_realms_member,
+                    user_queues: all.user_queues,
+                    ..Default::default()
+                })
+            }
+            Purpose::Queues { realm } => {
+                let queues = gather.got.into_iter().map(|(stream, mut summary)| {
+                    summary.remove("realm_id");
+                    (stream.id.to_string(), Value::Object(summary))
+                });
+                Body::new(&events::RealmQueuesFound { realm_id: realm, realm_queues: queues.collect() })
+            }
+        };
+        self.tell(Arc::new(body), gather.action_id, ctx);
+        self.flush(ctx);
+    }
+}
