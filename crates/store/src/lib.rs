@@ -40,7 +40,8 @@ pub trait Streams: Send + Sync {
     /// [`StoreError::Fenced`] when the shard's epoch is another one, [`StoreError::Conflict`] when the
     /// stream does not end at `after`, [`StoreError::Taken`] when a directory expectation fails,
     /// [`StoreError::Full`] when the disk is full, [`StoreError::Unavailable`] when the outcome is not
-    /// known (the commit may or may not have been applied).
+    /// known (the commit may or may not have been applied). A caller that stops waiting does not stop
+    /// the commit.
     async fn commit(&self, commit: Commit) -> Result<()>;
 
     /// Reads records of one stream: a range, filtered, in either direction, at most `limit`.
@@ -56,7 +57,8 @@ pub trait Snapshots: Send + Sync {
     /// The newest snapshot of a stream, if any.
     async fn load(&self, stream: &str) -> Result<Option<Snapshot>>;
 
-    /// Saves a snapshot unless a newer one is there. Losing it costs time, never truth.
+    /// Saves a snapshot unless a newer one is there; one of the same sequence is replaced. Losing it
+    /// costs time, never truth.
     async fn save(&self, stream: &str, snapshot: Snapshot) -> Result<()>;
 }
 
@@ -93,13 +95,15 @@ pub trait Shards: Send + Sync {
     async fn heartbeat(&self, node: NodeRow, ttl_ms: u64) -> Result<Vec<NodeRow>>;
 
     /// Takes those of `shards` that nobody live holds (or that `node` already holds, which keeps
-    /// their epoch), and answers the leases of all shards asked for, whoever holds them now.
+    /// their epoch), and answers the leases of all shards asked for, whoever holds them now. A node
+    /// that is not registered, or no longer, takes nothing. Numbers from [`SHARDS`] on are left out.
     async fn take(&self, node: &str, shards: &[Shard]) -> Result<Vec<Lease>>;
 
-    /// Gives up shards that `node` holds; their next taker gets a new epoch at once.
+    /// Gives up shards that `node` holds; their next taker gets a new epoch at once. Until then the
+    /// epoch stays current: who releases must have stopped writing.
     async fn release(&self, node: &str, shards: &[Shard]) -> Result<()>;
 
-    /// All leases, expired ones included (`live` tells).
+    /// The leases of all shards that were ever taken, in order, expired ones included (`live` tells).
     async fn leases(&self) -> Result<Vec<Lease>>;
 
     /// Removes a node's registration: it left in good order. Its shards are released.

@@ -9,9 +9,11 @@ pub type Key = CompactString;
 pub type Shard = u16;
 /// How many shards there are.
 pub const SHARDS: Shard = 1024;
-/// A lease's generation: only a takeover raises it.
+/// A lease's generation: only a new holder raises it, the first one to 1. Nobody holds anything under
+/// epoch 0.
 pub type Epoch = u64;
-/// Microseconds since 1970-01-01 UTC.
+/// Microseconds since 1970-01-01 UTC. Backends may keep 63 bits: what is beyond comes back as
+/// `i64::MAX`.
 pub type Micros = u64;
 
 /// One atomic change.
@@ -27,11 +29,13 @@ pub struct Commit {
     pub after: u64,
     /// Records to append, getting the sequences `after + 1`, `after + 2`, …
     pub records: Vec<NewRecord>,
-    /// Rows of the directory to write or remove, each with what it expects to find.
+    /// Rows of the directory to write or remove, each with what it expects to find; each sees those
+    /// before it.
     pub directory: Vec<DirectoryChange>,
     /// Rows of the agenda to write or remove for `stream`.
     pub agenda: Vec<AgendaChange>,
-    /// The state after the last of `records`, if it shall be kept.
+    /// The state after the last of `records` (at the stream's head when there are none), if it shall be
+    /// kept.
     pub snapshot: Option<Bytes>,
 }
 

@@ -237,6 +237,20 @@ async fn many_commits_share_few_transactions() {
 }
 
 #[tokio::test]
+async fn a_transaction_is_bounded_by_bytes() {
+    let (_directory, path) = file();
+    let (options, metrics) = counted();
+    let store = SqliteStore::open(&path, SqliteOptions { batch_bytes: 2_000, ..options }).await.unwrap();
+    let epoch = hold(&store, "a").await;
+    let before = metrics.transactions();
+    let names: Vec<String> = (0..100).map(|at| format!("s{at}")).collect();
+    let commits = names.iter().map(|name| store.commit(append(epoch, name, 0, vec![1; 1_000])));
+    assert!(join_all(commits).await.iter().all(Result::is_ok));
+    let transactions = metrics.transactions() - before;
+    assert!((50..=100).contains(&transactions), "{transactions} transactions of two commits at most");
+}
+
+#[tokio::test]
 async fn a_full_store_says_so_and_loses_nothing() {
     let (_directory, path) = file();
     let small = SqliteOptions { max_bytes: Some(400 << 10), ..options() };

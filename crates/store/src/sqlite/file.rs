@@ -136,3 +136,33 @@ pub(super) fn blames_a_row(error: &sqlx::Error) -> bool {
     matches!(code(error), Some(SQLITE_ERROR | SQLITE_TOOBIG | SQLITE_CONSTRAINT | SQLITE_MISMATCH))
         || matches!(error, sqlx::Error::Encode(_))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_writer_syncs_each_commit_unless_told_otherwise() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("levee.db");
+        // SQLite's 2 is FULL: the log is synced at each commit, not only before it is copied back.
+        for (synchronous, expected) in [(Synchronous::default(), 2), (Synchronous::Off, 0)] {
+            let options = SqliteOptions { synchronous, ..SqliteOptions::default() };
+            let mut writer = connect(write_options(&path, &options)).await.unwrap();
+            let found: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut writer).await.unwrap();
+            let journal: String =
+                sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut writer).await.unwrap();
+            assert_eq!((found, journal.as_str()), (expected, "wal"));
+        }
+        assert_eq!(SqliteOptions::default().synchronous, Synchronous::Full);
+    }
+
+    #[tokio::test]
+    async fn readers_can_not_write() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("levee.db");
+        connect(write_options(&path, &SqliteOptions::default())).await.unwrap();
+        let mut reader = connect(read_options(&path)).await.unwrap();
+        sqlx::query("CREATE TABLE t (a)").execute(&mut reader).await.unwrap_err();
+    }
+}

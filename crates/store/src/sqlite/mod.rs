@@ -1,11 +1,11 @@
 //! The store in one SQLite file, for a server of one process. It owns the file alone: a lock beside it
 //! keeps a second process out, so the writer may remember what the file says instead of asking it.
 //!
-//! - [`writer`]: one thread, one connection, one transaction for all that waited (group commit);
-//! - [`batch`]: which entries of a transaction hold, decided in memory;
-//! - [`transaction`]: the rows of a batch as one text of SQL;
-//! - [`reader`]: questions, on a small pool of connections of their own;
-//! - [`schema`]: tables and numbered migrations.
+//! - `writer`: one thread, one connection, one transaction for all that waited (group commit);
+//! - `batch`: which entries of a transaction hold, decided in memory;
+//! - `transaction`: the rows of a batch as one text of SQL;
+//! - `reader`: questions, on a small pool of connections of their own;
+//! - `schema`: tables and numbered migrations.
 //!
 //! Registrations of nodes are kept in memory only: they die with the one process that can hold the
 //! file. Who held which shard under which epoch is durable.
