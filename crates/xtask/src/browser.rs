@@ -41,7 +41,7 @@ pub(crate) fn run(repo: &Repo) -> Result<()> {
     let screenshots = repo.root.join("test-output/screenshots");
     std::fs::create_dir_all(&screenshots)?;
     let log = folder.join("demo.log");
-    let running = Running::start(&levee, &data, &log)?;
+    let mut running = Running::start(&levee, &data, &log)?;
     let played = running.ready(&data).and_then(|demo| {
         println!("the demo listens at {}", demo.url);
         shell::run(
@@ -56,7 +56,7 @@ pub(crate) fn run(repo: &Repo) -> Result<()> {
         )
     });
     let ended = running.end();
-    if played.is_err() {
+    if played.is_err() || ended.is_err() {
         println!("--- the demo's log ---\n{}", std::fs::read_to_string(&log).unwrap_or_default());
     }
     played.and(ended)?;
@@ -92,7 +92,7 @@ impl Running {
     }
 
     /// Waits until the demo says where it is.
-    fn ready(&self, data: &Path) -> Result<Demo> {
+    fn ready(&mut self, data: &Path) -> Result<Demo> {
         let said = data.join("demo.json");
         let since = Instant::now();
         while since.elapsed() < START {
@@ -101,6 +101,9 @@ impl Running {
             if let Some(demo) = demo {
                 return Ok(demo);
             }
+            if let Some(status) = self.0.try_wait()? {
+                bail!("the demo ended with {status} before it listened");
+            }
             std::thread::sleep(Duration::from_millis(100));
         }
         bail!("the demo did not write {} within {} s", said.display(), START.as_secs())
@@ -108,6 +111,9 @@ impl Running {
 
     /// Asks it to drain, and expects that it ends in peace.
     fn end(mut self) -> Result<()> {
+        if self.0.try_wait()?.is_some() {
+            bail!("the demo ended by itself");
+        }
         shell::run(Command::new("kill").arg("-TERM").arg(self.0.id().to_string()))?;
         let since = Instant::now();
         while since.elapsed() < Duration::from_secs(15) {
