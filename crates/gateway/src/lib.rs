@@ -1,1 +1,81 @@
-//! gateway
+//! HTTP and WebSocket in front of the cluster.
+//!
+//! This crate turns frames and requests into actions for sessions, and events back into frames. It
+//! holds no chat logic, and never touches the store or the bus.
+
+mod accept;
+mod frames;
+mod http;
+mod pages;
+mod poll;
+mod sessionless;
+mod websocket;
+
+pub use accept::{Gateway, GatewayError};
+
+use levee_cluster::Node;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A gateway's settings.
+#[derive(Debug, Clone)]
+pub struct GatewayOptions {
+    /// What `/v2/endpoint` answers: host and port of this node. Empty means what the client asked for.
+    pub public_addresses: Vec<String>,
+    /// How many connections may be open at a time; further ones wait in the kernel.
+    pub max_connections: usize,
+    /// Where pages may come from that talk to the console's endpoints, beside this server itself.
+    pub allowed_origins: Vec<String>,
+    /// The demo's realm: its shop page is served then.
+    pub demo_realm: Option<String>,
+    /// The registry that `/metrics` shows.
+    pub registry: prometheus::Registry,
+}
+
+/// What every request needs.
+pub(crate) struct Context {
+    pub(crate) node: Node,
+    pub(crate) options: GatewayOptions,
+    pub(crate) metrics: Metrics,
+    next_connection: AtomicU64,
+}
+
+impl Context {
+    /// A number for a connection, unlike any other's.
+    pub(crate) fn connection_number(&self) -> u64 {
+        self.next_connection.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+pub(crate) type Shared = Arc<Context>;
+
+/// The gateway's figures.
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    pub(crate) connections: prometheus::IntGauge,
+    pub(crate) frames: prometheus::IntCounterVec,
+    pub(crate) closed: prometheus::IntCounterVec,
+}
+
+impl Metrics {
+    fn new(registry: &prometheus::Registry) -> prometheus::Result<Self> {
+        let metrics = Self {
+            connections: prometheus::IntGauge::new("levee_connections", "Open TCP connections.")?,
+            frames: prometheus::IntCounterVec::new(
+                prometheus::Opts::new("levee_frames_total", "WebSocket frames by direction."),
+                &["direction"],
+            )?,
+            closed: prometheus::IntCounterVec::new(
+                prometheus::Opts::new(
+                    "levee_sockets_closed_total",
+                    "WebSockets that were closed, by reason.",
+                ),
+                &["reason"],
+            )?,
+        };
+        registry.register(Box::new(metrics.connections.clone()))?;
+        registry.register(Box::new(metrics.frames.clone()))?;
+        registry.register(Box::new(metrics.closed.clone()))?;
+        Ok(metrics)
+    }
+}

@@ -149,6 +149,12 @@ impl Body {
         Self::new(&rejection.event())
     }
 
+    /// The same event without its payload.
+    #[must_use]
+    pub fn bare(&self) -> Self {
+        Self { header: self.header.clone(), parts: Vec::new() }
+    }
+
     /// Bytes that this holds.
     pub fn size(&self) -> usize {
         self.header.len() + self.parts.iter().map(Bytes::len).sum::<usize>()

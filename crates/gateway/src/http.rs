@@ -1,0 +1,83 @@
+//! The routes of plain HTTP.
+
+use crate::poll::{check_callback, respond};
+use crate::{Shared, pages, poll, sessionless};
+use actix_web::{HttpRequest, HttpResponse, web};
+use levee_proto::limits;
+use prometheus::Encoder;
+use serde::Deserialize;
+use serde_json::json;
+
+/// Registers the routes of one arbiter.
+pub(crate) fn routes(config: &mut web::ServiceConfig, context: Shared, arbiter: u16) {
+    config
+        .app_data(web::Data::new(context))
+        .app_data(web::Data::new(arbiter))
+        .app_data(web::PayloadConfig::new(limits::HEADER_BYTES + limits::PAYLOAD_BYTES))
+        .route("/v2/endpoint", web::get().to(endpoint))
+        .route("/v2/poll", web::get().to(poll::poll))
+        .route("/v2/call", web::get().to(sessionless::get))
+        .route("/v2/call", web::post().to(sessionless::post))
+        .route(
+            "/v2/socket",
+            web::get().to(|| async {
+                HttpResponse::UpgradeRequired()
+                    .insert_header(("upgrade", "websocket"))
+                    .body("this is for WebSockets\n")
+            }),
+        )
+        .route("/healthz", web::get().to(|| async { HttpResponse::Ok().body("alive\n") }))
+        .route("/readyz", web::get().to(ready))
+        .route("/metrics", web::get().to(metrics))
+        .route("/widget.js", web::get().to(pages::widget))
+        .route("/demo", web::get().to(|| redirect("/demo/")))
+        .route("/demo/", web::get().to(pages::shop))
+        .route("/console", web::get().to(|| redirect("/console/")))
+        .route("/console/{path:.*}", web::get().to(pages::console))
+        .route("/", web::get().to(|| redirect("/console/")));
+}
+
+async fn redirect(to: &'static str) -> HttpResponse {
+    HttpResponse::Found().insert_header(("location", to)).finish()
+}
+
+#[derive(Deserialize)]
+struct EndpointQuery {
+    callback: Option<String>,
+}
+
+/// Answers `GET /v2/endpoint`: where clients shall connect to.
+async fn endpoint(
+    context: web::Data<Shared>,
+    request: HttpRequest,
+    query: web::Query<EndpointQuery>,
+) -> HttpResponse {
+    if let Err(response) = check_callback(query.callback.as_deref()) {
+        return response;
+    }
+    let mut hosts = context.options.public_addresses.clone();
+    if hosts.is_empty() {
+        // Without a setting, the address by which the client came is one that it can reach.
+        let host = request.headers().get("host").and_then(|value| value.to_str().ok());
+        hosts.extend(host.map(str::to_owned));
+    }
+    respond(&json!({ "hosts": hosts }).to_string(), query.callback.as_deref())
+}
+
+async fn ready(context: web::Data<Shared>) -> HttpResponse {
+    if context.node.is_ready() {
+        HttpResponse::Ok().body("ready\n")
+    } else {
+        HttpResponse::ServiceUnavailable()
+            .body("not ready: the store can't be reached, or the node is stopping\n")
+    }
+}
+
+async fn metrics(context: web::Data<Shared>) -> HttpResponse {
+    let mut text = Vec::new();
+    let encoder = prometheus::TextEncoder::new();
+    match encoder.encode(&context.options.registry.gather(), &mut text) {
+        Ok(()) => HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(text),
+        Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
+    }
+}

@@ -1,0 +1,63 @@
+//! The console, the widget and the demo shop.
+
+use crate::Shared;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+/// What the console may load and do: nothing from elsewhere, and nobody may frame it.
+const CONSOLE_POLICY: &str = "default-src 'self'; img-src 'self' data: blob: https:; connect-src 'self' ws: wss:; \
+    object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
+
+/// Answers `GET /console/…`.
+pub(crate) async fn console(request: HttpRequest, path: web::Path<String>) -> HttpResponse {
+    let path = if path.is_empty() { "index.html" } else { path.as_str() };
+    let mut response = file(&request, &format!("console/{path}"));
+    let headers = response.headers_mut();
+    for (name, value) in [
+        ("content-security-policy", CONSOLE_POLICY),
+        ("x-frame-options", "DENY"),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-opener-policy", "same-origin"),
+    ] {
+        if let (Ok(name), Ok(value)) = (name.parse::<actix_web::http::header::HeaderName>(), value.parse()) {
+            headers.insert(name, value);
+        }
+    }
+    response
+}
+
+/// Answers `GET /widget.js`, which any page may load.
+pub(crate) async fn widget(request: HttpRequest) -> HttpResponse {
+    file(&request, "widget.js")
+}
+
+/// Answers `GET /demo/`: the shop page, with the demo's realm.
+pub(crate) async fn shop(context: web::Data<Shared>) -> HttpResponse {
+    let Some(realm) = &context.options.demo_realm else { return HttpResponse::NotFound().finish() };
+    match levee_web::page("demo/shop.html") {
+        Some(page) => {
+            let text = String::from_utf8_lossy(&page.body).replace("{{realm_id}}", realm);
+            HttpResponse::Ok()
+                .content_type(page.content_type)
+                .insert_header(("cache-control", "no-store"))
+                .body(text)
+        }
+        None => HttpResponse::NotFound().finish(),
+    }
+}
+
+fn file(request: &HttpRequest, path: &str) -> HttpResponse {
+    let Some(page) = levee_web::page(path) else { return HttpResponse::NotFound().finish() };
+    let etag = format!("\"{}\"", page.etag);
+    let known =
+        request.headers().get("if-none-match").is_some_and(|value| value.as_bytes() == etag.as_bytes());
+    let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    let caching = if page.immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
+    response
+        .insert_header(("cache-control", caching))
+        .insert_header(("etag", etag))
+        .insert_header(("x-content-type-options", "nosniff"));
+    if known {
+        return response.finish();
+    }
+    response.content_type(page.content_type).body(page.body.into_owned())
+}

@@ -1,0 +1,159 @@
+//! Long polling: one action a request, events by way of `resume_session`, JSONP where asked for.
+
+use crate::Shared;
+use actix_web::{HttpResponse, web};
+use bytes::Bytes;
+use levee_cluster::session::Numbered;
+use levee_cluster::{Connection, SessionMessage};
+use levee_proto::envelope::Splice;
+use levee_proto::{Body, Envelope, ErrorType, Rejection, limits};
+use serde::Deserialize;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// How long a poll waits for events. Clients give up after a minute.
+const WAIT: Duration = Duration::from_secs(40);
+/// How long opening a session may take.
+const OPENING: Duration = Duration::from_secs(30);
+/// The longest callback name.
+const CALLBACK_BYTES: usize = 256;
+
+/// A request's query.
+#[derive(Deserialize)]
+pub(crate) struct Query {
+    data: Option<String>,
+    callback: Option<String>,
+}
+
+/// Answers `GET /v2/poll`.
+pub(crate) async fn poll(
+    context: web::Data<Shared>,
+    arbiter: web::Data<u16>,
+    query: web::Query<Query>,
+) -> HttpResponse {
+    let Some(data) = &query.data else { return HttpResponse::BadRequest().body("data is missing\n") };
+    if let Err(response) = check_callback(query.callback.as_deref()) {
+        return response;
+    }
+    if data.len() > limits::HEADER_BYTES + limits::PART_BYTES {
+        return HttpResponse::PayloadTooLarge().finish();
+    }
+    let header = Bytes::copy_from_slice(data.as_bytes());
+    let events = match answer(context.get_ref(), **arbiter, header).await {
+        Ok(events) => events,
+        Err((rejection, action_id)) => {
+            let splice = Splice { action_id, ..Splice::default() };
+            Body::error(&rejection).inline(splice).into_iter().collect()
+        }
+    };
+    respond(&format!("[{}]", events.join(",")), query.callback.as_deref())
+}
+
+type Refusal = (Rejection, Option<u64>);
+
+async fn answer(context: &Shared, arbiter: u16, header: Bytes) -> Result<Vec<String>, Refusal> {
+    let envelope = Envelope::parse(&header)?;
+    let action_id = envelope.action_id;
+    let refuse = |rejection| (rejection, action_id);
+    let node = context.node.clone();
+    let number = context.connection_number();
+    if envelope.action == "create_session" {
+        let create = serde_json::from_slice(&header)
+            .map_err(|_| {
+                envelope.decode(&header).err().unwrap_or_else(|| Rejection::malformed("create_session"))
+            })
+            .map_err(refuse)?;
+        let (sender, receiver) = oneshot::channel();
+        let opened = node.on(arbiter, move |hub| async move {
+            hub.create_session(create, Connection::Poll(sender), number).await
+        });
+        opened.await.unwrap_or_else(busy).map_err(refuse)?;
+        return Ok(wait(receiver, OPENING).await);
+    }
+    let Some(session_id) = envelope.session_id.clone() else {
+        return Err(refuse(Rejection::malformed("session_id is missing")));
+    };
+    let arbiter = node.arbiter_of(&session_id);
+    let session = node.on(arbiter, move |hub| async move { hub.session(&session_id).await });
+    let session = session.await.unwrap_or_else(busy).map_err(refuse)?;
+    let too_busy = |_| refuse(Rejection::new(ErrorType::SendRateLimited).because("too many actions at once"));
+    if envelope.action == "resume_session" {
+        let (sender, receiver) = oneshot::channel();
+        session
+            .try_send(SessionMessage::Connect(Connection::Poll(sender), number, envelope.event_id))
+            .map_err(too_busy)?;
+        return Ok(wait(receiver, WAIT).await);
+    }
+    let parts = Envelope::inline_payload(&header).map_err(refuse)?;
+    session.try_send(SessionMessage::Act(Box::new((envelope, header, parts)))).map_err(too_busy)?;
+    Ok(Vec::new())
+}
+
+fn busy<T>() -> Result<T, Rejection> {
+    Err(Rejection::new(ErrorType::Internal).because("the server is too busy"))
+}
+
+/// Waits for events. What can't be said in one object is left out: such clients ask for JSON types only.
+async fn wait(receiver: oneshot::Receiver<Vec<Numbered>>, timeout: Duration) -> Vec<String> {
+    let events = tokio::time::timeout(timeout, receiver).await.ok().and_then(Result::ok).unwrap_or_default();
+    events
+        .iter()
+        .map(|event| {
+            let whole = if event.bare { None } else { event.body.inline(event.splice) };
+            whole.or_else(|| event.body.bare().inline(event.splice)).unwrap_or_default()
+        })
+        .collect()
+}
+
+/// A callback must be a name, or somebody could have any script said in our name.
+pub(crate) fn check_callback(callback: Option<&str>) -> Result<(), HttpResponse> {
+    let named = |name: &str| {
+        name.len() <= CALLBACK_BYTES
+            && name.split('.').all(|part| {
+                let mut letters = part.chars();
+                letters.next().is_some_and(|first| first.is_ascii_alphabetic() || "_$".contains(first))
+                    && letters.all(|letter| letter.is_ascii_alphanumeric() || "_$".contains(letter))
+            })
+    };
+    match callback {
+        Some(name) if !named(name) => Err(HttpResponse::BadRequest().body("callback is not a name\n")),
+        _ => Ok(()),
+    }
+}
+
+/// A JSON text, or the call of a function with it.
+pub(crate) fn respond(json: &str, callback: Option<&str>) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header(("cache-control", "no-store"))
+        .insert_header(("x-content-type-options", "nosniff"));
+    response.insert_header(("access-control-allow-origin", "*"));
+    match callback {
+        None => response.content_type("application/json").body(json.to_owned()),
+        Some(name) => {
+            // U+2028 and U+2029 are fine in JSON and were line ends in old scripts.
+            let safe = json.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029");
+            // The comment keeps the first bytes from being read as anything but a script.
+            response
+                .content_type("application/javascript; charset=utf-8")
+                .body(format!("/**/{name}({safe});"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn callbacks_are_names() {
+        for good in ["f", "_a.b$", "jQuery123_456"] {
+            assert!(check_callback(Some(good)).is_ok(), "{good}");
+        }
+        let long = "a".repeat(CALLBACK_BYTES + 1);
+        for bad in ["", "1a", "a;alert(1)", "a(b", "a.", ".a", "é", "a b", "<script>", long.as_str()] {
+            assert!(check_callback(Some(bad)).is_err(), "{bad}");
+        }
+        assert!(check_callback(None).is_ok());
+    }
+}
