@@ -169,8 +169,8 @@ fn try_tests(copy: &Copy, mutant: &Mutant) -> Result<Fate> {
         return Ok(Fate::Invalid("it does not compile".into()));
     }
     let (passed, output) = shell::quiet(&mut cargo_test(copy, mutant.test))?;
-    if !passed {
-        println!("{}", tail(&output));
+    for line in output.lines().filter(|line| line.starts_with("test ") && line.ends_with(" FAILED")) {
+        println!("    {line}");
     }
     Ok(if passed { Fate::Survived } else { Fate::Killed })
 }
@@ -189,7 +189,13 @@ fn restore(path: &Path, text: &str) -> Result<()> {
 
 fn cargo_test(copy: &Copy, arguments: &[&str]) -> Command {
     let mut cargo = shell::cargo();
-    cargo.current_dir(&copy.root).env("CARGO_TARGET_DIR", &copy.target).arg("test").args(arguments);
+    // Which test noticed matters here, not from where.
+    cargo
+        .env("RUST_BACKTRACE", "0")
+        .current_dir(&copy.root)
+        .env("CARGO_TARGET_DIR", &copy.target)
+        .arg("test")
+        .args(arguments);
     cargo
 }
 
