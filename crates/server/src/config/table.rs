@@ -144,7 +144,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "max_connections",
         integer(1, 10_000_000),
         "100000",
-        "Connections at once; beyond them new ones get 503 with Retry-After.",
+        "Connections at once; further ones wait in the kernel's backlog until one ends.",
     ),
     setting(
         "session_ttl_s",
