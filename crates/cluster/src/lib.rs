@@ -20,6 +20,7 @@ mod realms;
 pub mod session;
 
 pub use hub::Hub;
+pub use levee_domain::session::Bounds;
 pub use node::{Node, NodeOptions};
 pub use session::{CloseReason, Connection, Flow, Outgoing, SessionActor, SessionMessage};
 

@@ -769,6 +769,7 @@ impl Machine for User {
             UserRecord::Told { command, event } => vec![View {
                 command: Some(command.clone()),
                 body: Some(Arc::new(Body::from_value(event))),
+                answers: true,
                 ..View::effect(To::Session(command.session.clone()), Effect::None)
             }],
             UserRecord::Read { conversation, peer, message_id, session } => vec![View::new(

@@ -13,6 +13,8 @@ mod websocket;
 
 pub use accept::{Gateway, GatewayError};
 
+pub use levee_web::is_built as pages_are_built;
+
 use levee_cluster::Node;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,1 +1,41 @@
-fn main() {}
+//! The `levee` binary: reads the configuration, wires the crates together, and runs subcommands.
+//!
+//! It holds no chat logic.
+
+mod cli;
+mod config;
+mod demo;
+mod doctor;
+mod logs;
+mod serve;
+mod tls;
+
+use clap::Parser;
+use cli::{Cli, Command, ConfigCommand};
+use config::{Config, Values};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // Each arbiter is one thread, and so is each store; the heap is shared by all of them.
+    let outcome = match Cli::parse().command {
+        Command::Serve(settings) => {
+            Config::load(&settings.sources()).map_err(Into::into).and_then(serve::run)
+        }
+        Command::Demo(settings) => Config::load(&settings.sources()).map_err(Into::into).and_then(demo::run),
+        Command::Migrate(settings) => {
+            Config::load(&settings.sources()).map_err(Into::into).and_then(serve::migrate)
+        }
+        Command::Doctor(doctor) => doctor::run(&doctor),
+        Command::Config(ConfigCommand::Print(settings)) => Values::read(&settings.sources())
+            .and_then(|values| Config::from_values(&values).map(|_| values))
+            .map(|values| print!("{}", config::print(&values)))
+            .map_err(Into::into),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("levee: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
