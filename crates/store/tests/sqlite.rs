@@ -129,6 +129,18 @@ async fn a_new_process_takes_the_shards_at_once_and_under_a_new_epoch() {
 }
 
 #[tokio::test]
+async fn a_release_is_there_after_opening_again() {
+    let (_directory, path) = file();
+    let store = SqliteStore::open(&path, options()).await.unwrap();
+    let epoch = hold(&store, "a").await;
+    store.release("a", &[1]).await.unwrap();
+    store.close().await;
+    let store = SqliteStore::open(&path, options()).await.unwrap();
+    let lease = store.leases().await.unwrap().remove(0);
+    assert_eq!((lease.node.as_str(), lease.epoch), ("", epoch));
+}
+
+#[tokio::test]
 async fn a_second_opener_is_refused_with_one_clear_error() {
     let (_directory, path) = file();
     let store = SqliteStore::open(&path, options()).await.unwrap();
@@ -279,6 +291,38 @@ async fn a_full_store_says_so_and_loses_nothing() {
     let epoch = hold(&store, "b").await;
     store.commit(append(epoch, "s", head, vec![7; 20_000])).await.unwrap();
     assert_eq!(store.read(Read::after("s", 0, 100)).await.unwrap().len() as u64, head + 1);
+}
+
+#[tokio::test]
+async fn a_commit_that_fails_in_its_last_table_is_nowhere() {
+    let (_directory, path) = file();
+    SqliteStore::open(&path, options()).await.unwrap().close().await;
+    execute(
+        &path,
+        "CREATE TRIGGER refuse BEFORE INSERT ON agenda WHEN NEW.key = 'poison' \
+         BEGIN SELECT RAISE(ABORT, 'no'); END",
+    )
+    .await;
+    let store = SqliteStore::open(&path, options()).await.unwrap();
+    let epoch = hold(&store, "a").await;
+    let row = DirectoryChange {
+        namespace: "n".into(),
+        key: "k".into(),
+        expect: Expect::Absent,
+        value: Some(Bytes::new()),
+    };
+    let commit = Commit {
+        directory: vec![row],
+        agenda: vec![AgendaChange::Put { key: "poison".into(), due: 1, body: Bytes::new() }],
+        snapshot: Some(Bytes::new()),
+        ..append(epoch, "s", 0, "x")
+    };
+    assert!(store.commit(commit.clone()).await.is_err());
+    assert_eq!(store.head("s").await.unwrap(), 0);
+    assert!(store.get("n", "k").await.unwrap().is_none());
+    assert!(store.load("s").await.unwrap().is_none());
+    store.commit(Commit { agenda: Vec::new(), ..commit }).await.unwrap();
+    assert_eq!(store.head("s").await.unwrap(), 1);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod streams;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -20,6 +21,9 @@ use crate::{Commit, Epoch, NewRecord, NodeRow, Shard, Store};
 pub type Subject = Arc<dyn Store>;
 
 type Check = (&'static str, fn(Subject) -> Pin<Box<dyn Future<Output = ()> + Send>>);
+
+/// A check takes well under a second; a backend over a slow network may take longer.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Names the checks of a module, in the order in which they run.
 macro_rules! checks {
@@ -50,8 +54,10 @@ where
     for (name, check) in all.into_iter().flatten() {
         let store = make().await;
         count += 1;
-        // A task of its own: a panic becomes an error and the others still run.
-        if tokio::spawn(check(store)).await.is_err() {
+        // A task of its own: a panic becomes an error and the others still run. So does one that hangs.
+        let mut task = tokio::spawn(check(store));
+        if !matches!(tokio::time::timeout(PATIENCE, &mut task).await, Ok(Ok(()))) {
+            task.abort();
             failed.push(name.trim_start_matches("levee_store::conformance::"));
         }
     }

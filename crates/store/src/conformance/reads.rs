@@ -11,7 +11,9 @@ checks![
     bounds_are_exclusive_and_may_be_odd
 ];
 
-const KINDS: [&str; 7] = ["message", "message.text", "message_text", "messages", "join", "", "метка"];
+/// `messagf` is the next after all that start with `message`.
+const KINDS: [&str; 8] =
+    ["message", "message.text", "message_text", "messages", "messagf", "join", "", "метка"];
 const AUTHORS: [&str; 3] = ["", "ann", "Ann"];
 
 async fn filled(store: &Subject) -> Vec<Record> {
