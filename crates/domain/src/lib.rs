@@ -11,6 +11,8 @@ pub mod queue;
 pub mod realm;
 pub mod rights;
 pub mod session;
+#[cfg(test)]
+mod table;
 pub mod user;
 pub mod view;
 

@@ -7,7 +7,6 @@ use levee_bus::memory::MemoryNetwork;
 use levee_cluster::metrics::Metrics;
 use levee_cluster::{Bounds, Node, NodeOptions};
 use levee_gateway::{Gateway, GatewayOptions};
-use levee_store::NodeRow;
 use levee_store::memory::MemoryStore;
 use levee_store::metrics::StoreMetrics;
 use levee_store::sqlite::{SqliteOptions, SqliteStore, Synchronous};
@@ -109,9 +108,6 @@ pub(crate) async fn start(config: &Config, demo_realm: Option<String>) -> Result
         public_address: config.public_address.first().map(String::as_str).unwrap_or_default().into(),
         ..NodeOptions::default()
     };
-    if sqlite.is_some() {
-        bury_predecessors(&*store, &name).await.context("taking over from the node that ran before")?;
-    }
     let metrics = Metrics::new(&registry)?;
     let node = Node::start(&name, store, bus, inbox, metrics, options).await.context("starting the node")?;
     let gateway = Gateway::start(
@@ -128,17 +124,6 @@ pub(crate) async fn start(config: &Config, demo_realm: Option<String>) -> Result
     )
     .await?;
     Ok(Running { node, gateway, sqlite })
-}
-
-/// Whoever holds the embedded store's lock is alone: a node that is still registered was killed.
-async fn bury_predecessors(store: &dyn levee_store::Store, name: &str) -> Result<()> {
-    let row = NodeRow { node: name.into(), public_address: Default::default(), ready: false };
-    for other in store.heartbeat(row, 60_000).await? {
-        if other.node != name {
-            store.leave(&other.node).await?;
-        }
-    }
-    Ok(())
 }
 
 impl Running {

@@ -206,8 +206,9 @@ struct Stored<'a> {
 impl Serialize for Part {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let text = std::str::from_utf8(&self.0).ok();
-        // Only text that is kept to the byte may go in as JSON: surrounding space would be lost.
-        let json = text.filter(|text| text.trim().len() == text.len());
+        // Only text that is kept to the byte may go in as JSON: surrounding space would be lost, and
+        // `null` would be read as no part at all.
+        let json = text.filter(|text| text.trim().len() == text.len() && *text != "null");
         let json = json.and_then(|text| serde_json::from_str::<&RawValue>(text).ok());
         let stored = match (json, text) {
             (Some(json), _) => Stored { j: Some(json), t: None, b: None },
@@ -234,5 +235,35 @@ impl<'de> Deserialize<'de> for Part {
             _ => Bytes::new(),
         };
         Ok(Self(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_kept_to_the_byte_whatever_it_is() {
+        for bytes in
+            [&b"{\"text\": \"hi\\n\"}"[..], b" {} ", b"plain text", b"\xff\x00\x01", b"", b"12", b"null"]
+        {
+            let part = Part(Bytes::copy_from_slice(bytes));
+            let stored = serde_json::to_string(&part).unwrap();
+            assert_eq!(serde_json::from_str::<Part>(&stored).unwrap(), part, "{stored}");
+        }
+    }
+
+    #[test]
+    fn a_message_record_is_read_as_it_was_written() {
+        let message = Message {
+            message_type: "ninchat.com/text".into(),
+            author: Some(("a".into(), None)),
+            parts: vec![Part(Bytes::from_static(b"{\"text\":\"hi\"}"))],
+            ..Message::default()
+        };
+        let entry =
+            crate::machine::Entry { v: 1, command: None, record: ConversationRecord::Message(message) };
+        let text = serde_json::to_string(&entry).unwrap();
+        assert_eq!(serde_json::from_str::<crate::machine::Entry<ConversationRecord>>(&text).unwrap(), entry);
     }
 }

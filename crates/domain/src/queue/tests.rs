@@ -1,1 +1,179 @@
+use super::*;
+use crate::realm::RealmMember;
+use crate::table::{ID, Table, forwards, refused};
+use levee_proto::attrs::{RealmAttrs, RealmMemberAttrs};
 
+const REALM: &str = "00rrrrrrrrrrrrrrrr";
+
+/// A queue of a realm whose owner is `owner`, served by `agent`.
+fn queue() -> Table<Queue> {
+    let mut table = Table::new();
+    let mut realm = crate::realm::Realm {
+        attrs: RealmAttrs { owner_id: Some("owner".into()), ..RealmAttrs::default() },
+        ..Default::default()
+    };
+    for user in ["owner", "agent", "other"] {
+        let attrs = RealmMemberAttrs { operator: (user == "owner").then_some(true) };
+        realm.members.insert(user.into(), RealmMember { user: UserAttrs::default(), attrs });
+    }
+    table.realm = Some(realm);
+    table
+        .order(json!({"Create": {"realm": REALM, "attrs": {"name": "Q"}, "by": "owner", "command": null}}))
+        .unwrap();
+    table.act("owner", "add_member", json!({"queue_id": ID, "user_id": "agent"}), &[]).unwrap();
+    table.act("owner", "add_member", json!({"queue_id": ID, "user_id": "other"}), &[]).unwrap();
+    table
+}
+
+fn request(table: &mut Table<Queue>, user: &str) -> crate::table::Given<Queue> {
+    table.act(user, "request_audience", json!({"queue_id": ID}), &[])
+}
+
+fn accept(table: &mut Table<Queue>, user: &str, audience: Option<&str>) -> crate::table::Given<Queue> {
+    table.act(user, "accept_audience", json!({"queue_id": ID, "audience_id": audience}), &[])
+}
+
+fn accepted(step: &Step<Entry<QueueRecord>>) -> Option<Id> {
+    step.records.iter().find_map(|entry| match &entry.record {
+        QueueRecord::Accepted { audience, .. } => Some(audience.clone()),
+        _ => None,
+    })
+}
+
+#[test]
+fn customers_wait_in_the_order_of_their_requests() {
+    let mut table = queue();
+    for user in ["a", "b", "c"] {
+        let step = request(&mut table, user).unwrap();
+        assert_eq!(forwards(&step), [(Stream::user(&user.into()), "Waits".into())]);
+    }
+    let queue = &table.entity.machine;
+    assert_eq!(
+        ["a", "b", "c", "d"].map(|user| queue.position(&user.into())),
+        [Some(1), Some(2), Some(3), None]
+    );
+}
+
+#[test]
+fn accepting_takes_the_first_or_a_certain_one_and_each_only_once() {
+    let mut table = queue();
+    request(&mut table, "a").unwrap();
+    request(&mut table, "b").unwrap();
+    let second = table.entity.machine.waiting[1].audience.clone();
+    let step = accept(&mut table, "agent", Some(&second)).unwrap();
+    assert_eq!(accepted(&step), Some(second.clone()));
+    let names: Vec<_> = forwards(&step).into_iter().map(|(_, name)| name).collect();
+    assert_eq!(names, ["Open", "WaitsNot"]);
+    assert_eq!(refused(accept(&mut table, "other", Some(&second))), Some(ErrorType::AudienceNotFound));
+    assert!(accepted(&accept(&mut table, "other", None).unwrap()).is_some());
+    assert_eq!(refused(accept(&mut table, "agent", None)), Some(ErrorType::QueueIsEmpty));
+}
+
+#[test]
+fn a_repeated_command_takes_nobody_else() {
+    let mut table = queue();
+    request(&mut table, "a").unwrap();
+    request(&mut table, "b").unwrap();
+    let accept = json!({"queue_id": ID});
+    let once = table.act_as("agent", Some(77), "accept_audience", accept.clone(), &[]).unwrap();
+    assert!(accepted(&once).is_some());
+    let twice = table.act_as("agent", Some(77), "accept_audience", accept, &[]).unwrap();
+    assert_eq!(accepted(&twice), None);
+    assert_eq!(table.entity.machine.waiting.len(), 1);
+}
+
+#[test]
+fn only_members_accept_and_nobody_accepts_themselves() {
+    let mut table = queue();
+    request(&mut table, "a").unwrap();
+    for user in ["a", "owner", "stranger"] {
+        assert_eq!(refused(accept(&mut table, user, None)), Some(ErrorType::PermissionDenied), "{user}");
+    }
+    request(&mut table, "agent").unwrap();
+    let own = table.entity.machine.waiting[1].audience.clone();
+    assert_eq!(refused(accept(&mut table, "agent", Some(&own))), Some(ErrorType::PermissionDenied));
+}
+
+#[test]
+fn a_queue_that_is_closed_full_or_suspended_takes_nobody() {
+    for (attrs, error) in [
+        (json!({"closed": true}), ErrorType::QueueIsClosed),
+        (json!({"suspended": true}), ErrorType::QueueIsSuspended),
+        (json!({"capacity": 1}), ErrorType::QueueIsFull),
+    ] {
+        let mut table = queue();
+        request(&mut table, "a").unwrap();
+        table.act("owner", "update_queue", json!({"queue_id": ID, "queue_attrs": attrs}), &[]).unwrap();
+        assert_eq!(refused(request(&mut table, "b")), Some(error));
+    }
+}
+
+#[test]
+fn nobody_waits_twice_and_nobody_forges_secure_metadata() {
+    let mut table = queue();
+    request(&mut table, "a").unwrap();
+    assert_eq!(refused(request(&mut table, "a")), Some(ErrorType::PermissionDenied));
+    let forged = json!({"queue_id": ID, "audience_metadata": {"secure": {"name": "me"}}});
+    assert!(table.act("b", "request_audience", forged, &[]).is_err());
+}
+
+#[test]
+fn who_leaves_is_dropped_and_the_others_move_up() {
+    let mut table = queue();
+    request(&mut table, "a").unwrap();
+    request(&mut table, "b").unwrap();
+    let first = table.entity.machine.waiting[0].audience.clone();
+    let order = json!({"Drop": {"audience": first, "cause": "audience_drop"}});
+    assert_eq!(table.order(order.clone()).unwrap().records.len(), 1);
+    assert_eq!(table.entity.machine.position(&"b".into()), Some(1));
+    assert!(table.order(order).unwrap().records.is_empty(), "an order may arrive twice");
+}
+
+#[test]
+fn what_a_queue_is_can_be_changed_by_those_who_may() {
+    let change = |attrs: serde_json::Value| json!({"queue_id": ID, "queue_attrs": attrs});
+    let mut table = queue();
+    assert!(table.act("agent", "update_queue", change(json!({"closed": true})), &[]).is_ok());
+    for (user, attrs) in [
+        ("agent", json!({"suspended": true})),
+        ("owner", json!({"length": 5})),
+        ("stranger", json!({"closed": null})),
+    ] {
+        let refusal = refused(table.act(user, "update_queue", change(attrs.clone()), &[]));
+        assert_eq!(refusal, Some(ErrorType::PermissionDenied), "{user} {attrs}");
+    }
+    assert!(table.act("agent", "update_queue", change(json!({"closed": null})), &[]).is_ok());
+    assert_eq!(table.entity.machine.attrs.closed, None);
+}
+
+#[test]
+fn outsiders_see_neither_who_waits_nor_privileged_attributes() {
+    let mut table = queue();
+    table
+        .act(
+            "owner",
+            "update_queue",
+            json!({"queue_id": ID, "queue_attrs": {"ninchat_metadata": ["geoip"]}}),
+            &[],
+        )
+        .unwrap();
+    request(&mut table, "a").unwrap();
+    let id = Id::from(ID);
+    let at = table.entity.moment(table.now, &id, table.realm.as_ref());
+    let outside = table.entity.machine.found(&at, &"a".into());
+    assert_eq!((outside.queue_position, outside.levee_waiting, outside.queue_members), (Some(1), None, None));
+    assert_eq!(outside.queue_attrs.ninchat_metadata, None);
+    let inside = table.entity.machine.found(&at, &"agent".into());
+    assert_eq!(inside.levee_waiting.map(|waiting| waiting.len()), Some(1));
+    assert!(inside.queue_time.is_some() && inside.queue_attrs.ninchat_metadata.is_some());
+}
+
+#[test]
+fn a_deleted_queue_lets_everybody_go() {
+    let mut table = queue();
+    request(&mut table, "a").unwrap();
+    let step = table.act("owner", "delete_queue", json!({"queue_id": ID}), &[]).unwrap();
+    let names: Vec<_> = forwards(&step).into_iter().map(|(_, name)| name).collect();
+    assert_eq!(names, ["QueueDeleted", "QueueParted", "QueueParted", "WaitsNot"]);
+    assert_eq!(refused(request(&mut table, "b")), Some(ErrorType::QueueNotFound));
+}

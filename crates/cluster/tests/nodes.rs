@@ -1,0 +1,160 @@
+//! Three nodes in one process behave as one chat.
+
+#![allow(unreachable_pub, missing_docs, clippy::unwrap_used)]
+
+mod support;
+
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use support::{Client, Cluster};
+
+/// A realm with a queue that these agents serve. Answers the queue.
+async fn organise(operator: &mut Client, agents: &[&Client]) -> String {
+    let realm = operator
+        .ask(json!({"action": "create_realm", "realm_attrs": {"name": "R"}}), &[])
+        .await
+        .str("realm_id");
+    for agent in agents {
+        let add = json!({"action": "add_member", "realm_id": realm, "user_id": agent.user});
+        operator.ask(add, &[]).await;
+    }
+    let create = json!({"action": "create_queue", "realm_id": realm, "queue_attrs": {"name": "Q"}});
+    let queue = operator.ask(create, &[]).await.str("queue_id");
+    for agent in agents {
+        let add = json!({"action": "add_member", "queue_id": queue, "user_id": agent.user});
+        let mut answer = operator.ask(add.clone(), &[]).await;
+        for _ in 0..20 {
+            if answer.name() != "error" {
+                break;
+            }
+            // A queue's owner has its realm's members within a second.
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            answer = operator.ask(add.clone(), &[]).await;
+        }
+        assert_eq!(answer.name(), "queue_member_joined", "{}", answer.header);
+    }
+    queue
+}
+
+fn request(queue: &str) -> Value {
+    json!({"action": "request_audience", "queue_id": queue})
+}
+
+fn accept(queue: &str, audience: Option<&str>) -> Value {
+    json!({"action": "accept_audience", "queue_id": queue, "audience_id": audience})
+}
+
+/// A conversation between a customer and an agent on these nodes.
+async fn conversation(cluster: &Cluster, customer: usize, agent: usize) -> (Client, Client, String) {
+    let mut operator = cluster.person(0, "operator").await;
+    let mut agent = cluster.person(agent, "agent").await;
+    let queue = organise(&mut operator, &[&agent]).await;
+    let mut customer = cluster.guest(customer, "customer").await;
+    let enqueued = customer.ask(request(&queue), &[]).await;
+    assert_eq!((enqueued.name(), &enqueued.header["queue_position"]), ("audience_enqueued", &json!(1)));
+    let joined = agent.ask(accept(&queue, None), &[]).await;
+    assert_eq!(joined.name(), "channel_joined", "{}", joined.header);
+    let channel = joined.str("channel_id");
+    assert_eq!(customer.named("channel_joined").await.str("channel_id"), channel);
+    (customer, agent, channel)
+}
+
+#[actix::test]
+async fn a_customer_and_an_agent_on_different_nodes_talk() {
+    let cluster = Cluster::start(3).await;
+    let (mut customer, mut agent, channel) = conversation(&cluster, 1, 2).await;
+    for round in 0..20 {
+        let id = customer.say(&channel, &format!("c{round}"));
+        let reply = customer.find(|event| event.header["action_id"] == id).await;
+        let seen = agent.named("message_received").await;
+        assert_eq!((reply.str("message_id"), seen.text()), (seen.str("message_id"), format!("c{round}")));
+        agent.say(&channel, &format!("a{round}"));
+        agent.named("message_received").await;
+        assert_eq!(customer.named("message_received").await.text(), format!("a{round}"));
+    }
+}
+
+#[actix::test]
+async fn what_the_bus_loses_is_made_good_from_the_store() {
+    let cluster = Cluster::start(3).await;
+    let (mut customer, mut agent, channel) = conversation(&cluster, 1, 2).await;
+    cluster.network.lose_every(4);
+    for round in 0..40 {
+        customer.say(&channel, &format!("{round}"));
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    cluster.network.mend();
+    // A client whose reply was lost asks again; here, whatever was written shows that it came.
+    customer.say(&channel, "last");
+    let mut texts = Vec::new();
+    while texts.last().map(String::as_str) != Some("last") {
+        texts.push(agent.named("message_received").await.text());
+    }
+    let history =
+        json!({"action": "load_history", "channel_id": channel, "history_order": 1, "history_length": 1000});
+    let results = agent.ask(history, &[]).await;
+    let stored = results.header["history_length"].as_u64().unwrap() as usize;
+    let mut order = Vec::new();
+    for _ in 0..stored {
+        order.push(agent.named("message_received").await.text());
+    }
+    assert_eq!(texts, order, "a member sees all that is stored, once, in order");
+}
+
+#[actix::test]
+async fn two_agents_on_different_nodes_never_take_the_same_customer() {
+    let cluster = Cluster::start(3).await;
+    let mut operator = cluster.person(0, "operator").await;
+    let (mut a, mut b) = (cluster.person(1, "a").await, cluster.person(2, "b").await);
+    let queue = organise(&mut operator, &[&a, &b]).await;
+    let mut taken = BTreeSet::new();
+    for round in 0..10 {
+        let mut customer = cluster.guest(round % 3, "customer").await;
+        let audience = customer.ask(request(&queue), &[]).await.str("audience_id");
+        let (first, second) =
+            (a.send(accept(&queue, Some(&audience)), &[]), b.send(accept(&queue, Some(&audience)), &[]));
+        let first = a.find(|event| event.header["action_id"] == first).await;
+        let second = b.find(|event| event.header["action_id"] == second).await;
+        let names = BTreeSet::from([first.name(), second.name()]);
+        assert_eq!(names, BTreeSet::from(["channel_joined", "error"]), "{} {}", first.header, second.header);
+        let loser = if first.name() == "error" { &first } else { &second };
+        assert_eq!(loser.str("error_type"), "audience_not_found");
+        taken.insert(customer.named("channel_joined").await.str("channel_id"));
+    }
+    assert_eq!(taken.len(), 10);
+}
+
+#[actix::test]
+async fn a_killed_nodes_conversations_go_on_elsewhere() {
+    let cluster = Cluster::start(3).await;
+    let (mut customer, mut agent, channel) = conversation(&cluster, 1, 2).await;
+    for round in 0..5 {
+        let id = customer.say(&channel, &format!("{round}"));
+        customer.find(|event| event.header["action_id"] == id).await;
+        agent.named("message_received").await;
+    }
+    // The customer's node owns the conversation.
+    cluster.nodes[1].kill();
+    cluster.network.leave("node-1");
+    cluster.settle().await;
+    let id = agent.say(&channel, "still here");
+    let reply = agent.find(|event| event.header["action_id"] == id).await;
+    assert_eq!(reply.name(), "message_received", "{}", reply.header);
+    let history = json!({"action": "load_history", "channel_id": channel, "history_order": 1});
+    let results = agent.ask(history, &[]).await;
+    assert_eq!(results.header["history_length"], 6, "{}", results.header);
+}
+
+#[actix::test]
+async fn a_retried_action_has_one_effect_whichever_node_decides_it() {
+    let cluster = Cluster::start(3).await;
+    let (customer, mut agent, channel) = conversation(&cluster, 1, 2).await;
+    let send = json!({"action": "send_message", "action_id": 900, "channel_id": channel,
+        "message_type": "ninchat.com/text"});
+    for _ in 0..3 {
+        customer.send_as(send.clone(), &["{\"text\":\"once\"}"]);
+    }
+    agent.named("message_received").await;
+    let history = json!({"action": "load_history", "channel_id": channel});
+    assert_eq!(agent.ask(history, &[]).await.header["history_length"], 1);
+}

@@ -1,0 +1,193 @@
+//! Several nodes in one process, on the memory store and the memory bus, and clients of theirs.
+
+use actix::prelude::*;
+use bytes::Bytes;
+use levee_bus::memory::MemoryNetwork;
+use levee_cluster::metrics::Metrics;
+use levee_cluster::{Connection, Flow, Node, NodeOptions, Outgoing, SessionActor, SessionMessage};
+use levee_proto::Envelope;
+use levee_store::memory::MemoryStore;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How long a test waits for anything.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub struct Cluster {
+    pub nodes: Vec<Node>,
+    pub network: MemoryNetwork,
+    pub store: MemoryStore,
+}
+
+impl Cluster {
+    /// Starts nodes and waits until all shards are spread over them.
+    pub async fn start(count: usize) -> Self {
+        let (network, store) = (MemoryNetwork::default(), MemoryStore::default());
+        let mut cluster = Self { nodes: Vec::new(), network, store };
+        for number in 0..count {
+            cluster.join(&format!("node-{number}")).await;
+        }
+        cluster.settle().await;
+        cluster
+    }
+
+    pub async fn join(&mut self, name: &str) {
+        let (bus, inbox) = self.network.join(name);
+        let options = NodeOptions {
+            arbiters: 2,
+            lease: Duration::from_millis(900),
+            renew: Duration::from_millis(150),
+            presence_grace: Duration::from_millis(200),
+            ..NodeOptions::default()
+        };
+        let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
+        let store = Arc::new(self.store.clone());
+        self.nodes.push(Node::start(name, store, bus, inbox, metrics, options).await.unwrap());
+    }
+
+    /// Waits until leases were renewed often enough for everybody to know them.
+    pub async fn settle(&self) {
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+    }
+
+    /// A client with a session on a node.
+    pub async fn client(&self, node: usize, create: Value) -> Client {
+        Client::open(self.nodes[node].clone(), create).await
+    }
+
+    pub async fn guest(&self, node: usize, name: &str) -> Client {
+        self.client(node, json!({"message_types": ["*"], "user_attrs": {"name": name}})).await
+    }
+
+    pub async fn person(&self, node: usize, name: &str) -> Client {
+        self.client(node, json!({"message_types": ["*"], "user_attrs": {"name": name, "guest": false}})).await
+    }
+}
+
+pub struct Event {
+    pub header: Value,
+    pub parts: Vec<Bytes>,
+}
+
+impl Event {
+    pub fn name(&self) -> &str {
+        self.header["event"].as_str().unwrap()
+    }
+    pub fn text(&self) -> String {
+        let payload: Value = serde_json::from_slice(&self.parts[0]).unwrap();
+        payload["text"].as_str().unwrap().to_owned()
+    }
+    pub fn str(&self, key: &str) -> String {
+        self.header[key].as_str().unwrap_or_else(|| panic!("{key} in {}", self.header)).to_owned()
+    }
+}
+
+pub struct Client {
+    pub user: String,
+    pub session: Addr<SessionActor>,
+    events: mpsc::UnboundedReceiver<Event>,
+    /// What came while something else was waited for.
+    pub passed: Vec<Event>,
+    actions: u64,
+    last_event: u64,
+}
+
+impl Client {
+    async fn open(node: Node, create: Value) -> Self {
+        let (sender, mut events) = mpsc::unbounded_channel();
+        let way = Connection::Socket(Ear { sender }.start().recipient(), Arc::<Flow>::default());
+        let create = serde_json::from_value(create).unwrap();
+        let session = node
+            .on(0, move |hub| async move { hub.create_session(create, way, 1).await })
+            .await
+            .expect("the node runs")
+            .expect("a session");
+        let created = tokio::time::timeout(PATIENCE, events.recv()).await.expect("in time").unwrap();
+        assert_eq!(created.name(), "session_created");
+        let user = created.str("user_id");
+        Self { user, session, events, passed: Vec::new(), actions: 0, last_event: 1 }
+    }
+
+    /// Sends an action and waits for its answer.
+    pub async fn ask(&mut self, header: Value, parts: &[&str]) -> Event {
+        let action_id = self.send(header, parts);
+        self.find(|event| event.header["action_id"] == action_id).await
+    }
+
+    /// Sends an action.
+    pub fn send(&mut self, mut header: Value, parts: &[&str]) -> u64 {
+        self.actions += 1;
+        header["action_id"] = self.actions.into();
+        self.send_as(header, parts);
+        self.actions
+    }
+
+    /// Sends an action as it is.
+    pub fn send_as(&self, header: Value, parts: &[&str]) {
+        let header = Bytes::from(header.to_string());
+        let envelope = Envelope::parse(&header).unwrap();
+        let parts = parts.iter().map(|part| Bytes::copy_from_slice(part.as_bytes())).collect();
+        self.session.try_send(SessionMessage::Act(Box::new((envelope, header, parts)))).unwrap();
+    }
+
+    pub fn say(&mut self, channel: &str, text: &str) -> u64 {
+        let payload = json!({ "text": text }).to_string();
+        self.send(
+            json!({"action": "send_message", "channel_id": channel, "message_type": "ninchat.com/text"}),
+            &[&payload],
+        )
+    }
+
+    /// Waits for an event of this name.
+    pub async fn named(&mut self, name: &str) -> Event {
+        self.find(|event| event.name() == name).await
+    }
+
+    /// Waits for an event; others are kept aside.
+    pub async fn find(&mut self, wanted: impl Fn(&Event) -> bool) -> Event {
+        if let Some(at) = self.passed.iter().position(&wanted) {
+            return self.passed.remove(at);
+        }
+        loop {
+            let event = tokio::time::timeout(PATIENCE, self.events.recv()).await;
+            let names: Vec<_> = self.passed.iter().map(|event| event.header.to_string()).collect();
+            let event =
+                event.unwrap_or_else(|_| panic!("nothing came; before: {names:#?}")).expect("a session");
+            let id = event.header["event_id"].as_u64().unwrap();
+            assert!(id > self.last_event, "event ids ascend");
+            self.last_event = id;
+            if wanted(&event) {
+                return event;
+            }
+            self.passed.push(event);
+        }
+    }
+}
+
+/// The end of a connection.
+struct Ear {
+    sender: mpsc::UnboundedSender<Event>,
+}
+
+impl Actor for Ear {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(4096);
+    }
+}
+
+impl Handler<Outgoing> for Ear {
+    type Result = ();
+
+    fn handle(&mut self, outgoing: Outgoing, _: &mut Self::Context) {
+        if let Outgoing::Events(events) = outgoing {
+            for event in events {
+                let header = serde_json::from_str(&event.body.framed(event.splice)).unwrap();
+                let _ = self.sender.send(Event { header, parts: event.body.parts.clone() });
+            }
+        }
+    }
+}
