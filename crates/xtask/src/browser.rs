@@ -11,10 +11,9 @@ use std::time::{Duration, Instant};
 /// How long the demo may take until it listens, its organisation included.
 const START: Duration = Duration::from_secs(60);
 
-/// What the demo writes into its folder, as `demo.json`, once it listens.
+/// What the demo keeps in its folder, as `demo.json`.
 #[derive(Deserialize)]
 struct Demo {
-    url: String,
     agent: Login,
 }
 
@@ -42,13 +41,13 @@ pub(crate) fn run(repo: &Repo) -> Result<()> {
     std::fs::create_dir_all(&screenshots)?;
     let log = folder.join("demo.log");
     let mut running = Running::start(&levee, &data, &log)?;
-    let played = running.ready(&data).and_then(|demo| {
-        println!("the demo listens at {}", demo.url);
+    let played = running.ready(&data, &log).and_then(|(url, demo)| {
+        println!("the demo listens at {url}");
         shell::run(
             demo::npm(repo)
                 .args(["run", "--silent", "e2e"])
                 .env("CI", "1")
-                .env("LEVEE_URL", &demo.url)
+                .env("LEVEE_URL", &url)
                 .env("LEVEE_AGENT_EMAIL", &demo.agent.email)
                 .env("LEVEE_AGENT_PASSWORD", &demo.agent.password)
                 .env("LEVEE_CHROMIUM", chromium)
@@ -91,22 +90,22 @@ impl Running {
         Ok(Self(started))
     }
 
-    /// Waits until the demo says where it is.
-    fn ready(&mut self, data: &Path) -> Result<Demo> {
-        let said = data.join("demo.json");
+    /// Waits until the demo says where it is, and reads the logins that it keeps.
+    fn ready(&mut self, data: &Path, log: &Path) -> Result<(String, Demo)> {
         let since = Instant::now();
         while since.elapsed() < START {
-            // Half a file is no JSON yet: look again.
-            let demo = std::fs::read(&said).ok().and_then(|text| serde_json::from_slice::<Demo>(&text).ok());
-            if let Some(demo) = demo {
-                return Ok(demo);
+            if let Some(url) = console(&std::fs::read_to_string(log).unwrap_or_default()) {
+                let file = data.join("demo.json");
+                let text = std::fs::read(&file).with_context(|| file.display().to_string())?;
+                let demo = serde_json::from_slice(&text).with_context(|| file.display().to_string())?;
+                return Ok((url, demo));
             }
             if let Some(status) = self.0.try_wait()? {
                 bail!("the demo ended with {status} before it listened");
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        bail!("the demo did not write {} within {} s", said.display(), START.as_secs())
+        bail!("the demo did not say where its console is within {} s", START.as_secs())
     }
 
     /// Asks it to drain, and expects that it ends in peace.
@@ -134,5 +133,26 @@ impl Drop for Running {
         // A demo that ended is no error here.
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+/// The server's address, from the line in which the demo names its console.
+fn console(printed: &str) -> Option<String> {
+    let word =
+        printed.split_whitespace().find(|word| word.starts_with("http") && word.ends_with("/console/"))?;
+    Some(word.trim_end_matches("/console/").to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_is_read_from_what_the_demo_prints() {
+        let printed =
+            "It runs.\n\n  shop  http://127.0.0.1:9/demo/\n  console  http://127.0.0.1:9/console/\n";
+        assert_eq!(console(printed).as_deref(), Some("http://127.0.0.1:9"));
+        // Half a line is not it yet.
+        assert_eq!(console(&printed[..printed.len() - 4]), None);
     }
 }
