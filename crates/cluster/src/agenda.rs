@@ -1,14 +1,20 @@
-//! The agenda: forwards are written with the commit that causes them, and removed once confirmed.
+//! What must still happen after somebody was gone: forwards that are on the agenda, and sessions that
+//! nobody comes back to.
 
 use crate::hub::Hub;
 use crate::letter::Job;
+use crate::session::SessionRow;
+use levee_domain::user::SESSIONS;
 use levee_domain::view::Stream;
+use levee_proto::Id;
 use levee_store::Shard;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// How many items of a shard are looked at when it is taken over.
 const PAGE: usize = 10_000;
+/// How many session rows one read brings.
+const ROWS: usize = 500;
 
 impl Hub {
     /// Removes confirmed forwards from the agenda, many at once.
@@ -37,6 +43,44 @@ impl Hub {
                     }
                 }
                 Err(error) => tracing::error!(%error, shard, "the agenda can't be read"),
+            }
+        }
+    }
+
+    /// Ends those sessions of some shards, just taken over, that nobody resumes in time: their last
+    /// node can't do it any more.
+    pub(crate) async fn end_orphans(self: Rc<Self>, shards: Vec<Shard>) {
+        let stored = match self.stored_sessions(&shards).await {
+            Ok(stored) => stored,
+            Err(error) => return tracing::error!(%error, "stored sessions can't be read"),
+        };
+        tokio::time::sleep(self.shared.options.session_ttl).await;
+        for (session, user, shard) in stored {
+            let owned = self.shared.placement.epoch(shard, &self.shared.node).is_some();
+            if owned && !self.sessions.borrow().contains_key(&session) {
+                let order = serde_json::json!({"Leave": {"session": session}});
+                self.route(Stream::user(&user), Job::Tell(order));
+                // Many at once must not push live traffic aside.
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    async fn stored_sessions(
+        &self,
+        shards: &[Shard],
+    ) -> Result<Vec<(Id, Id, Shard)>, levee_store::StoreError> {
+        let mut found = Vec::new();
+        let mut after = Id::default();
+        loop {
+            let entries = self.shared.store.list(SESSIONS, "", &after, ROWS).await?;
+            let Some(last) = entries.last() else { return Ok(found) };
+            after = last.key.clone();
+            for entry in entries {
+                let Ok(row) = serde_json::from_slice::<SessionRow>(&entry.value) else { continue };
+                if shards.contains(&row.shard) {
+                    found.push((entry.key, row.user, row.shard));
+                }
             }
         }
     }

@@ -222,7 +222,8 @@ impl Node {
             let own: Vec<_> =
                 taken.iter().copied().filter(|s| usize::from(shared.arbiter(*s)) == number).collect();
             let _ = hub.try_send(Run(Box::new(move |hub| {
-                actix::spawn(hub.resume_agenda(own));
+                actix::spawn(hub.clone().resume_agenda(own.clone()));
+                actix::spawn(hub.end_orphans(own));
             })));
         }
     }

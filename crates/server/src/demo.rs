@@ -113,7 +113,7 @@ async fn seed(config: &Config, address: SocketAddr) -> Result<Demo> {
         }
         Ok(Value::Object(event.header().clone()))
     };
-    let realm = ask(json!({"action": "create_realm", "realm_attrs": {"name": "Nordic Lamps"}})).await?;
+    let realm = ask(json!({"action": "create_realm", "realm_attrs": {"name": "Fjell & Fjord"}})).await?;
     let realm_id = realm["realm_id"].as_str().context("realm_id")?.to_owned();
     ask(json!({"action": "add_member", "realm_id": realm_id, "user_id": agent_login.user_id})).await?;
     for name in ["Customer service", "Orders and returns"] {

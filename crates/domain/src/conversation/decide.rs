@@ -2,17 +2,13 @@
 
 use super::records::{ConversationOrder, ConversationRecord, Member, Message, Part};
 use super::{Conversation, Decision, Form, views};
-use crate::machine::{Actor, Answer, Emit, History, Machine, Moment, Step};
+use crate::machine::{Actor, Answer, Emit, Machine, Moment, Step};
 use crate::rights::{Right, Standing};
 use crate::view::{Stream, To};
 use bytes::Bytes;
-use levee_proto::actions::conversation::{LoadHistory, SendMessage, UpdateDialogue};
-use levee_proto::attrs::{
-    ChannelAttrs, ChannelMemberAttrs, ChannelMemberAttrsPatch, DialogueMemberAttrsPatch, Writable,
-};
-use levee_proto::{
-    ConversationAction, ErrorType, Id, MemberAction, Object, Rejection, ids, limits, messages,
-};
+use levee_proto::actions::conversation::{SendMessage, UpdateDialogue};
+use levee_proto::attrs::{ChannelAttrs, ChannelMemberAttrs, DialogueMemberAttrsPatch, Writable};
+use levee_proto::{ConversationAction, ErrorType, Id, Rejection, ids, limits, messages};
 use serde_json::{Value, json};
 
 impl Conversation {
@@ -154,7 +150,7 @@ impl Conversation {
         )))
     }
 
-    fn part(&self, at: &Moment<'_>, user: &Id, removed: bool) -> Step<ConversationRecord> {
+    pub(super) fn part(&self, at: &Moment<'_>, user: &Id, removed: bool) -> Step<ConversationRecord> {
         let mut step =
             Step::record(ConversationRecord::Parted { user: user.clone(), removed }).and(parted(at.id, user));
         if self.members.len() == 1 {
@@ -289,66 +285,6 @@ impl Conversation {
         Ok(())
     }
 
-    fn load(&self, actor: &Actor, standing: Standing, load: LoadHistory) -> Decision {
-        let absent = || match (&load.channel_id, &load.user_id) {
-            (Some(channel), _) => Self::absent(channel),
-            (_, user) => {
-                Rejection::new(ErrorType::UserNotFound).about("user_id", user.as_deref().unwrap_or_default())
-            }
-        };
-        let member = self.members.get(&actor.user).ok_or_else(absent)?;
-        let descending = match load.history_order {
-            None | Some(-1) => true,
-            Some(1) => false,
-            Some(_) => return Err(Rejection::malformed("history_order is 1 or -1")),
-        };
-        let from = match load.message_id.as_deref() {
-            None => None,
-            Some("") => Some(0),
-            Some(id) => {
-                Some(ids::message_seq(id).ok_or_else(|| Rejection::malformed("message_id is none of ours"))?)
-            }
-        };
-        let (mut after, mut before) = (0, u64::MAX);
-        match (from, descending) {
-            (Some(0), true) => before = 1,
-            (Some(seq), true) => before = seq,
-            (Some(seq), false) => after = seq,
-            (None, _) => {}
-        }
-        let mut since = 0;
-        if self.form == Form::Channel {
-            match self.attrs.disclosed_since {
-                Some(disclosed) => since = disclosed * 1_000_000,
-                None => after = after.max(member.joined.saturating_sub(1)),
-            }
-        }
-        let types = load.message_types.unwrap_or_else(|| actor.message_types.to_vec());
-        if types.len() > limits::MESSAGE_TYPES {
-            return Err(Rejection::new(ErrorType::MessageTypesTooLong));
-        }
-        let filter = match (load.filter_property, load.filter_substring) {
-            (Some(property), Some(text)) => Some((property, text)),
-            (None, None) => None,
-            _ => return Err(Rejection::malformed("filter_property and filter_substring go together")),
-        };
-        // Without a start, ascending order means the latest ones, oldest first.
-        Ok(Step::emit(Emit::Answer(Answer::History(History {
-            types,
-            after,
-            before,
-            since,
-            fold: load.message_fold.unwrap_or_default(),
-            hidden: standing.may(Right::SeeHidden),
-            latest: from.is_none(),
-            descending,
-            limit: load.history_length.unwrap_or(100).min(limits::HISTORY) as usize,
-            filter,
-            user: actor.user.clone(),
-            peer: self.peer_of(&actor.user).cloned(),
-        }))))
-    }
-
     fn update_dialogue(&self, at: &Moment<'_>, actor: &Actor, update: UpdateDialogue) -> Decision {
         let Some(member) = self.members.get(&actor.user).filter(|_| self.form == Form::Dialogue) else {
             return Err(Rejection::new(ErrorType::UserNotFound).about("user_id", &update.user_id));
@@ -374,78 +310,6 @@ impl Conversation {
         }
         let (user, peer) = (actor.user.clone(), self.peer_of(&actor.user).cloned().unwrap_or_default());
         Ok(Step::record(ConversationRecord::DialogueUpdated { user, peer, attrs, hidden }))
-    }
-
-    pub(super) fn manage(&self, at: &Moment<'_>, actor: &Actor, action: MemberAction) -> Decision {
-        let standing = self.standing(at, &actor.user);
-        if self.form != Form::Channel || standing < Standing::Member {
-            return Err(Self::absent(at.id));
-        }
-        let no_member = |user: &Id| Rejection::new(ErrorType::UserNotFound).about("user_id", user);
-        let denied = || Err(Rejection::denied().about("channel_id", at.id));
-        let parse = |attrs: Object| {
-            serde_json::from_value::<ChannelMemberAttrsPatch>(Value::Object(attrs))
-                .map_err(|e| Rejection::malformed(e.to_string()))
-        };
-        match action {
-            MemberAction::AddMember(add) => {
-                let Some(realm) = at.realm.filter(|_| self.attrs.audience_id.is_some()) else {
-                    return denied();
-                };
-                if realm.standing(&actor.user) < Standing::Operator {
-                    return denied();
-                }
-                let Some(target) = realm.members.get(&add.user_id) else {
-                    return Err(no_member(&add.user_id));
-                };
-                let change = parse(add.member_attrs.unwrap_or_default())?;
-                let mut attrs = ChannelMemberAttrs { since: Some(at.now / 1_000_000), ..Default::default() };
-                change.check(|writable| writable <= Writable::Operator)?;
-                change.apply(&mut attrs);
-                if attrs.operator.is_none() && attrs.moderator.is_none() {
-                    return Err(Rejection::malformed("member_attrs sets operator or moderator"));
-                }
-                if self.members.contains_key(&add.user_id) {
-                    return Ok(Step::record(ConversationRecord::MemberUpdated { user: add.user_id, attrs }));
-                }
-                let member = Member { user: target.user.clone(), attrs, ..Member::default() };
-                Ok(Step::record(ConversationRecord::Joined { user: add.user_id.clone(), member })
-                    .and(joined(at, &add.user_id, None)))
-            }
-            MemberAction::UpdateMember(update) => {
-                let oneself = update.user_id == actor.user;
-                let Some(member) = self.members.get(&update.user_id) else {
-                    return Err(no_member(&update.user_id));
-                };
-                if update.interval_end.is_some() {
-                    return Err(Rejection::new(ErrorType::ActionNotSupported).because("interval_end"));
-                }
-                let change = parse(update.member_attrs)?;
-                change.check(|writable| standing.writes(writable, oneself))?;
-                let mut attrs = member.attrs.clone();
-                change.apply(&mut attrs);
-                if change.names() == ["writing"] {
-                    return Ok(Step::emit(Emit::Publish(vec![views::member_updated(
-                        at.id,
-                        &update.user_id,
-                        &attrs,
-                    )])));
-                }
-                attrs.writing = None;
-                Ok(Step::record(ConversationRecord::MemberUpdated { user: update.user_id, attrs }))
-            }
-            MemberAction::RemoveMember(remove) => {
-                let oneself = remove.user_id == actor.user;
-                let target = self.standing(at, &remove.user_id);
-                if !oneself && !(standing.may(Right::ManageChannelMembers) && standing >= target) {
-                    return denied();
-                }
-                if !self.members.contains_key(&remove.user_id) {
-                    return Err(no_member(&remove.user_id));
-                }
-                Ok(self.part(at, &remove.user_id, !oneself))
-            }
-        }
     }
 
     pub(super) fn obey(&self, at: &Moment<'_>, order: ConversationOrder) -> Step<ConversationRecord> {
@@ -495,7 +359,7 @@ impl Conversation {
 }
 
 /// The user learns that they are in the channel by its next record.
-fn joined(at: &Moment<'_>, user: &Id, command: Option<crate::Command>) -> Emit {
+pub(super) fn joined(at: &Moment<'_>, user: &Id, command: Option<crate::Command>) -> Emit {
     let order = json!({"Joined": {"channel": at.id, "seq": at.seq + 1, "command": command}});
     Emit::Forward(Stream::user(user), order)
 }

@@ -1,6 +1,8 @@
 //! A conversation: a channel or a dialogue. Both are members and a log of messages.
 
 mod decide;
+mod history;
+mod members;
 mod records;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,144 @@
+//! What a session sees of the streams that it follows.
+
+use super::connection::WINDOW;
+use super::{CloseReason, Connection, Entering, SessionActor};
+use crate::letter::Attached;
+use crate::publish::Shown;
+use actix::prelude::*;
+use levee_domain::Command;
+use levee_domain::view::{Effect, Stream, roles};
+use levee_proto::envelope::Splice;
+use levee_proto::{Body, Text};
+use std::sync::Arc;
+
+impl SessionActor {
+    /// Takes in what is seen of a stream.
+    pub(super) fn seen(&mut self, stream: &Stream, seq: u64, shown: Vec<Shown>, ctx: &mut Context<Self>) {
+        for item in shown {
+            match item.effect {
+                Effect::None | Effect::Become(_) => {}
+                Effect::Follow { stream: other, from, command } => self.enter(other, from, command),
+                Effect::Quit { stream: other } => {
+                    if self.hub.roles_in(&other, &self.id).is_some_and(|has| has & roles::MEMBER == 0) {
+                        self.quit(&other);
+                    }
+                }
+                Effect::Leave => {
+                    self.follows.remove(stream);
+                    self.read.remove(&stream.id);
+                }
+                Effect::End => {
+                    if let Some(body) = item.body {
+                        self.tell(body, item.action_id, ctx);
+                        self.flush(ctx);
+                    }
+                    return self.end(None, CloseReason::Closed, false, ctx);
+                }
+            }
+            let Some(body) = item.body else { continue };
+            if stream.kind == levee_domain::Kind::User && body.event() == "user_updated" {
+                // The card that goes with actions must follow.
+                self.ask_again(&stream.clone());
+            }
+            let mark = (seq > 0).then_some((stream, seq));
+            let splice = Splice { action_id: item.action_id, ..Splice::default() };
+            self.push(body, splice, item.message_type.as_deref(), mark, ctx);
+        }
+        if seq > 0 && !self.flags.ended {
+            self.machine.mark(stream, seq);
+        }
+        self.note_dirty();
+        self.flush(ctx);
+    }
+
+    pub(super) fn note_dirty(&mut self) {
+        if !self.flags.dirty && self.machine.has_changed_cursors() {
+            self.flags.dirty = true;
+            self.mark_dirty();
+        }
+    }
+
+    /// The user entered a stream: the session follows it, and announces that.
+    pub(super) fn enter(&mut self, stream: Stream, seq: u64, command: Option<Command>) {
+        let entering = Entering { seq, command };
+        let known = self.follows.insert(stream.clone(), Some(entering)).is_some();
+        if known {
+            self.ask_again(&stream);
+        } else {
+            self.follow(&stream, Some(seq));
+        }
+    }
+
+    pub(super) fn follow(&mut self, stream: &Stream, after: Option<u64>) {
+        self.follows.entry(stream.clone()).or_insert(None);
+        let attach = self.hub.attaching(&self.id, &self.user);
+        self.hub.follow(stream, attach, after);
+    }
+
+    /// Asks a stream's owner once more how it stands.
+    pub(super) fn ask_again(&self, stream: &Stream) {
+        let attach = self.hub.attaching(&self.id, &self.user);
+        self.hub.route(stream.clone(), crate::letter::Job::Attach(attach));
+    }
+
+    pub(super) fn quit(&mut self, stream: &Stream) {
+        self.follows.remove(stream);
+        self.watched.remove(stream);
+        self.machine.forget(stream);
+        self.hub.unfollow(stream, &self.id);
+    }
+
+    pub(super) fn attached(&mut self, attached: Attached, ctx: &mut Context<Self>) {
+        let stream = attached.stream.clone();
+        if stream == Stream::user(&self.user) {
+            if let Some(card) = attached.summary.get("user_attrs") {
+                self.card = Arc::new(serde_json::from_value(card.clone()).unwrap_or_default());
+            }
+            self.born(&attached, ctx);
+        }
+        if let Some(entering) = self.follows.get_mut(&stream).and_then(Option::take) {
+            let action_id = entering.command.filter(|c| c.session == self.id).map(|c| c.action_id);
+            if let Some(body) = attached.entry.clone() {
+                let splice = Splice { action_id, ..Splice::default() };
+                self.push(body, splice, None, Some((&stream, entering.seq)), ctx);
+            }
+            if stream.kind == levee_domain::Kind::Queue {
+                self.stop_watching(&stream);
+            }
+        } else if let Some(latest) = &attached.latest {
+            if self.follows.contains_key(&stream) && attached.roles != 0 && self.gathers.is_empty() {
+                self.latest(stream.key(), latest.clone(), ctx);
+            }
+        }
+        if attached.roles == 0 {
+            self.quit(&stream);
+        }
+        self.gathered(attached, ctx);
+        self.note_dirty();
+        self.flush(ctx);
+    }
+
+    /// Watching a realm's queues ends when an audience is requested.
+    pub(super) fn stop_watching(&mut self, entered: &Stream) {
+        self.watched.remove(entered);
+        for stream in std::mem::take(&mut self.watched) {
+            self.quit(&stream);
+        }
+    }
+
+    /// The latest value of something goes out at once, or is held while nobody can take it.
+    pub(super) fn latest(&mut self, key: Text, body: Arc<Body>, ctx: &mut Context<Self>) {
+        let ready = match &self.connection {
+            Some(Connection::Socket(_, flow)) => flow.pending() < WINDOW,
+            Some(Connection::Poll(_)) => true,
+            None => false,
+        };
+        self.machine.hold_latest(key, body);
+        if ready {
+            if let Err(rejection) = self.machine.release_latest() {
+                return self.end(Some(&rejection), CloseReason::Gone, true, ctx);
+            }
+            self.flush(ctx);
+        }
+    }
+}

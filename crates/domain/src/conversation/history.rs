@@ -1,0 +1,69 @@
+//! Which messages of the past a member may see.
+
+use super::{Conversation, Decision, Form};
+use crate::machine::{Actor, Answer, Emit, History, Step};
+use crate::rights::{Right, Standing};
+use levee_proto::actions::conversation::LoadHistory;
+use levee_proto::{ErrorType, Rejection, ids, limits};
+
+impl Conversation {
+    pub(super) fn load(&self, actor: &Actor, standing: Standing, load: LoadHistory) -> Decision {
+        let absent = || match (&load.channel_id, &load.user_id) {
+            (Some(channel), _) => Self::absent(channel),
+            (_, user) => {
+                Rejection::new(ErrorType::UserNotFound).about("user_id", user.as_deref().unwrap_or_default())
+            }
+        };
+        let member = self.members.get(&actor.user).ok_or_else(absent)?;
+        let descending = match load.history_order {
+            None | Some(-1) => true,
+            Some(1) => false,
+            Some(_) => return Err(Rejection::malformed("history_order is 1 or -1")),
+        };
+        let from = match load.message_id.as_deref() {
+            None => None,
+            Some("") => Some(0),
+            Some(id) => {
+                Some(ids::message_seq(id).ok_or_else(|| Rejection::malformed("message_id is none of ours"))?)
+            }
+        };
+        let (mut after, mut before) = (0, u64::MAX);
+        match (from, descending) {
+            (Some(0), true) => before = 1,
+            (Some(seq), true) => before = seq,
+            (Some(seq), false) => after = seq,
+            (None, _) => {}
+        }
+        let mut since = 0;
+        if self.form == Form::Channel {
+            match self.attrs.disclosed_since {
+                Some(disclosed) => since = disclosed * 1_000_000,
+                None => after = after.max(member.joined.saturating_sub(1)),
+            }
+        }
+        let types = load.message_types.unwrap_or_else(|| actor.message_types.to_vec());
+        if types.len() > limits::MESSAGE_TYPES {
+            return Err(Rejection::new(ErrorType::MessageTypesTooLong));
+        }
+        let filter = match (load.filter_property, load.filter_substring) {
+            (Some(property), Some(text)) => Some((property, text)),
+            (None, None) => None,
+            _ => return Err(Rejection::malformed("filter_property and filter_substring go together")),
+        };
+        // Without a start, ascending order means the latest ones, oldest first.
+        Ok(Step::emit(Emit::Answer(Answer::History(History {
+            types,
+            after,
+            before,
+            since,
+            fold: load.message_fold.unwrap_or_default(),
+            hidden: standing.may(Right::SeeHidden),
+            latest: from.is_none(),
+            descending,
+            limit: load.history_length.unwrap_or(100).min(limits::HISTORY) as usize,
+            filter,
+            user: actor.user.clone(),
+            peer: self.peer_of(&actor.user).cloned(),
+        }))))
+    }
+}

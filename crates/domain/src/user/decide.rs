@@ -1,0 +1,270 @@
+//! What a user decides.
+
+use super::records::{NewUser, Proof, UserOrder, UserRecord};
+use super::{IDENTITIES, MAX_SESSIONS, SESSIONS, User};
+use crate::machine::{Answer, Claim, Command, Emit, Moment, Step};
+use crate::view::Stream;
+use bytes::Bytes;
+use levee_proto::attrs::{UserAttrs, Writable};
+use levee_proto::{ErrorType, Id, Rejection, UserAction, events, limits};
+use serde_json::{Value, json};
+
+type Decision = Result<Step<UserRecord>, Rejection>;
+
+impl User {
+    fn was_told(&self, command: &Command) -> bool {
+        // A session that is gone has nobody to tell.
+        !self.sessions.contains_key(&command.session)
+            || self.told.get(&command.session).is_some_and(|told| told.contains(&command.action_id))
+    }
+
+    fn identify(&self, proof: &Proof) -> Result<(), Rejection> {
+        let right = match proof {
+            Proof::Verified => self.created,
+            // Digests of 128-bit secrets: comparing them tells nothing about the secret.
+            Proof::Token(digest) => self.auth.as_ref() == Some(digest),
+        };
+        if right && self.attrs.deleted.is_none() {
+            Ok(())
+        } else {
+            Err(Rejection::new(ErrorType::AccessDenied))
+        }
+    }
+
+    fn enter(&self, create: Option<NewUser>, proof: &Proof, session: Id, row: String) -> Decision {
+        let mut step = Step::nothing();
+        match create {
+            Some(new) if !self.created => {
+                new.attrs.check(|writable| writable == Writable::OneSelf)?;
+                let mut attrs = UserAttrs { guest: Some(true), ..UserAttrs::default() };
+                new.attrs.apply(&mut attrs);
+                let identity = new.identity.map(|(kind, name, attrs, row)| {
+                    step.emits.push(Emit::Claim(Claim {
+                        namespace: IDENTITIES,
+                        key: kind.clone() + ":" + &name,
+                        value: Some(Bytes::from(row)),
+                        absent: true,
+                        refusal: Rejection::new(ErrorType::IdentityAlreadyExists)
+                            .about("identity_name", &name),
+                    }));
+                    (kind, name, attrs)
+                });
+                let record = UserRecord::Created { attrs, settings: new.settings, auth: new.auth, identity };
+                step.records.push(record);
+            }
+            Some(_) => return Err(Rejection::new(ErrorType::Internal).because("the id is taken")),
+            None => self.identify(proof)?,
+        }
+        if self.sessions.len() >= MAX_SESSIONS && !self.sessions.contains_key(&session) {
+            return Err(Rejection::new(ErrorType::SendRateLimited).because("the user has too many sessions"));
+        }
+        step.emits.push(Emit::Claim(Claim {
+            namespace: SESSIONS,
+            key: session.clone(),
+            value: Some(Bytes::from(row)),
+            absent: true,
+            refusal: Rejection::new(ErrorType::Internal).because("the session exists"),
+        }));
+        step.records.push(UserRecord::SessionOpened { session });
+        Ok(step.and(Emit::Answer(Answer::Value(Value::Null))))
+    }
+
+    fn leave(&self, me: &Id, session: Id) -> Step<UserRecord> {
+        if !self.sessions.contains_key(&session) {
+            return Step::nothing();
+        }
+        let mut step = Step::record(UserRecord::SessionClosed { session: session.clone() });
+        step.emits.push(Emit::Claim(Claim {
+            namespace: SESSIONS,
+            key: session,
+            value: None,
+            absent: false,
+            refusal: Rejection::new(ErrorType::Internal),
+        }));
+        if self.sessions.len() == 1 {
+            self.vanish(me, &mut step, self.attrs.guest.is_some());
+        }
+        step
+    }
+
+    /// The last session is gone: nobody waits any more, and a guest is nowhere any more.
+    fn vanish(&self, me: &Id, step: &mut Step<UserRecord>, everywhere: bool) {
+        for (queue, wait) in &self.waiting {
+            step.emits.push(Emit::Forward(
+                Stream::queue(queue),
+                json!({"Drop": {"audience": wait.audience, "cause": "audience_drop"}}),
+            ));
+        }
+        if everywhere {
+            for channel in self.channels.keys() {
+                step.emits.push(Emit::Forward(Stream::conversation(channel), json!({"Gone": {"user": me}})));
+            }
+        } else {
+            self.tell_presence(me, step, false);
+        }
+    }
+
+    fn tell_presence(&self, me: &Id, step: &mut Step<UserRecord>, connected: bool) {
+        let conversations = self.channels.keys().chain(self.dialogues.values().map(|(id, _)| id));
+        for conversation in conversations {
+            step.emits.push(Emit::Tell(
+                Stream::conversation(conversation),
+                json!({"Presence": {"user": me, "connected": connected}}),
+            ));
+        }
+    }
+
+    pub(super) fn act(&self, at: &Moment<'_>, own: bool, action: UserAction) -> Decision {
+        match action {
+            UserAction::DescribeUser(_) => Ok(Step::emit(Answer::event(&events::UserFound {
+                user_id: at.id.clone(),
+                user_attrs: self.card(),
+                user_identities: self.visible_identities(own),
+                user_settings: own.then(|| self.settings.clone()),
+                ..Default::default()
+            }))),
+            UserAction::UpdateUser(update) => {
+                if !own {
+                    return Err(Rejection::denied());
+                }
+                let mut attrs = self.attrs.clone();
+                if let Some(patch) = &update.user_attrs {
+                    patch.check(|writable| writable == Writable::OneSelf)?;
+                    if patch.guest == Some(Some(true)) && self.attrs.guest.is_none() {
+                        return Err(Rejection::denied().because("a full user can't become a guest"));
+                    }
+                    patch.apply(&mut attrs);
+                }
+                let mut settings = self.settings.clone();
+                for (key, value) in update.user_settings.unwrap_or_default() {
+                    if value.is_null() {
+                        settings.remove(&key);
+                    } else {
+                        settings.insert(key, value);
+                    }
+                }
+                if serde_json::to_vec(&settings).map_or(0, |text| text.len()) > limits::OBJECT_BYTES {
+                    return Err(Rejection::malformed("user_settings are too long"));
+                }
+                let mut step = Step::record(UserRecord::Changed { attrs: attrs.clone(), settings });
+                if attrs != self.attrs {
+                    let order = json!({"UserChanged": {"user": at.id, "attrs": attrs}});
+                    for channel in self.channels.keys().chain(self.dialogues.values().map(|(id, _)| id)) {
+                        step.emits.push(Emit::Forward(Stream::conversation(channel), order.clone()));
+                    }
+                }
+                Ok(step)
+            }
+            UserAction::DeleteUser(delete) => {
+                if !own {
+                    return Err(Rejection::denied());
+                }
+                let given = delete.user_auth.as_ref().map(|token| levee_proto::ids::digest(token));
+                if self.attrs.guest.is_none() && (given.is_none() || given != self.auth) {
+                    return Err(Rejection::new(ErrorType::AccessDenied));
+                }
+                let mut step = Step::record(UserRecord::Deleted { user: at.id.clone() });
+                self.vanish(at.id, &mut step, true);
+                for session in self.sessions.keys() {
+                    step.emits.push(Emit::Claim(Claim {
+                        namespace: SESSIONS,
+                        key: session.clone(),
+                        value: None,
+                        absent: false,
+                        refusal: Rejection::new(ErrorType::Internal),
+                    }));
+                }
+                for (kind, names) in &self.identities {
+                    for name in names.keys() {
+                        step.emits.push(Emit::Claim(Claim {
+                            namespace: IDENTITIES,
+                            key: kind.clone() + ":" + name,
+                            value: None,
+                            absent: false,
+                            refusal: Rejection::new(ErrorType::Internal),
+                        }));
+                    }
+                }
+                Ok(step)
+            }
+        }
+    }
+
+    /// Obeys an order.
+    pub(super) fn obey(&self, at: &Moment<'_>, order: UserOrder) -> Decision {
+        Ok(match order {
+            UserOrder::Enter { create, proof, session, row } => {
+                return self.enter(create, &proof, session, row);
+            }
+            UserOrder::Identify { proof } => {
+                self.identify(&proof)?;
+                let card = serde_json::to_value(self.card()).unwrap_or_default();
+                Step::emit(Emit::Answer(Answer::Value(card)))
+            }
+            UserOrder::Card if !self.created || self.attrs.deleted.is_some() => {
+                return Err(Rejection::new(ErrorType::UserNotFound).about("user_id", at.id));
+            }
+            UserOrder::Card => {
+                let card = serde_json::to_value(self.card()).unwrap_or_default();
+                Step::emit(Emit::Answer(Answer::Value(card)))
+            }
+            UserOrder::Leave { session } => self.leave(at.id, session),
+            UserOrder::Presence { session, connected } => {
+                let before = self.connected();
+                let after =
+                    self.sessions.iter().any(|(of, is)| if *of == session { connected } else { !is.away });
+                let mut step = Step::nothing();
+                if before != after {
+                    self.tell_presence(at.id, &mut step, after);
+                }
+                step
+            }
+            UserOrder::Joined { channel, .. } if self.channels.contains_key(&channel) => Step::nothing(),
+            UserOrder::Joined { channel, seq, command } => {
+                Step::record(UserRecord::ChannelJoined { channel, seq, command })
+            }
+            UserOrder::Parted { channel } if !self.channels.contains_key(&channel) => Step::nothing(),
+            UserOrder::Parted { channel } => Step::record(UserRecord::ChannelParted { channel }),
+            UserOrder::Met { peer, .. } if self.dialogues.contains_key(&peer) => Step::nothing(),
+            UserOrder::Met { peer, dialogue, seq, command } => {
+                Step::record(UserRecord::DialogueBegan { peer, dialogue, seq, command })
+            }
+            UserOrder::RealmJoined { realm, .. } if self.realms.contains_key(&realm) => Step::nothing(),
+            UserOrder::RealmJoined { realm, seq, command } => {
+                Step::record(UserRecord::RealmJoined { realm, seq, command })
+            }
+            UserOrder::RealmParted { realm } if !self.realms.contains_key(&realm) => Step::nothing(),
+            UserOrder::RealmParted { realm } => Step::record(UserRecord::RealmParted { realm }),
+            UserOrder::QueueJoined { queue, .. } if self.queues.contains_key(&queue) => Step::nothing(),
+            UserOrder::QueueJoined { queue, seq } => Step::record(UserRecord::QueueJoined { queue, seq }),
+            UserOrder::QueueParted { queue } if !self.queues.contains_key(&queue) => Step::nothing(),
+            UserOrder::QueueParted { queue } => Step::record(UserRecord::QueueParted { queue }),
+            UserOrder::Waits { queue, audience, seq, command } => {
+                if self.waiting.get(&queue).is_some_and(|wait| wait.seq >= seq) {
+                    return Ok(Step::nothing());
+                }
+                if self.sessions.is_empty() {
+                    // Gone before the place in the queue was known here.
+                    let drop = json!({"Drop": {"audience": audience, "cause": "audience_drop"}});
+                    return Ok(Step::emit(Emit::Forward(Stream::queue(&queue), drop)));
+                }
+                Step::record(UserRecord::WaitBegan { queue, audience, seq, command })
+            }
+            UserOrder::WaitsNot { queue, audience } => {
+                match self.waiting.get(&queue).filter(|wait| wait.audience == audience) {
+                    Some(_) => Step::record(UserRecord::WaitEnded { queue }),
+                    None => Step::nothing(),
+                }
+            }
+            UserOrder::Told { command, .. } if self.was_told(&command) => Step::nothing(),
+            UserOrder::Told { command, event } => Step::record(UserRecord::Told { command, event }),
+            UserOrder::Read { conversation, peer, message_id, session } => {
+                let seq = levee_proto::ids::message_seq(&message_id).unwrap_or_default();
+                if self.read.get(&conversation).is_some_and(|read| *read >= seq) {
+                    return Ok(Step::nothing());
+                }
+                Step::record(UserRecord::Read { conversation, peer, message_id, session })
+            }
+        })
+    }
+}

@@ -1,0 +1,279 @@
+//! What happens to a user, and what others order of one.
+
+use crate::machine::Command;
+use levee_proto::attrs::{IdentityAttrs, UserAttrs, UserAttrsPatch};
+use levee_proto::{Id, Object, Text};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Who somebody claims to be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Proof {
+    /// Whoever has the token of this digest.
+    Token(Id),
+    /// It was verified already (a password, by the cluster).
+    Verified,
+}
+
+/// A user to be made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NewUser {
+    /// Attributes.
+    pub attrs: UserAttrsPatch,
+    /// Settings.
+    pub settings: Object,
+    /// The digest of the token.
+    pub auth: Id,
+    /// An identity: type, name, attributes, and the directory row that claims it.
+    pub identity: Option<(Text, Text, IdentityAttrs, String)>,
+}
+
+/// What others order of a user.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum UserOrder {
+    /// Open a session, of a new user if one is given.
+    Enter {
+        /// The user to be made.
+        create: Option<NewUser>,
+        /// Who they claim to be.
+        proof: Proof,
+        /// The session's digest.
+        session: Id,
+        /// The session's row in the directory.
+        row: String,
+    },
+    /// Check a claim; answers the user's card.
+    Identify {
+        /// Who they claim to be.
+        proof: Proof,
+    },
+    /// Answer what others may know of the user.
+    Card,
+    /// End a session.
+    Leave {
+        /// The session's digest.
+        session: Id,
+    },
+    /// A session's connection came or went.
+    Presence {
+        /// The session's digest.
+        session: Id,
+        /// Whether it has a connection.
+        connected: bool,
+    },
+    /// The user is in a channel.
+    Joined {
+        /// The channel.
+        channel: Id,
+        /// The channel's record.
+        seq: u64,
+        /// The command that caused it.
+        command: Option<Command>,
+    },
+    /// The user is not in a channel any more.
+    Parted {
+        /// The channel.
+        channel: Id,
+    },
+    /// The user has a dialogue.
+    Met {
+        /// The other user.
+        peer: Id,
+        /// The conversation.
+        dialogue: Id,
+        /// Its first record.
+        seq: u64,
+        /// The command that caused it.
+        command: Option<Command>,
+    },
+    /// The user is a member of a realm.
+    RealmJoined {
+        /// The realm.
+        realm: Id,
+        /// Its record.
+        seq: u64,
+        /// The command that caused it.
+        command: Option<Command>,
+    },
+    /// The user is not a member of a realm any more.
+    RealmParted {
+        /// The realm.
+        realm: Id,
+    },
+    /// The user serves a queue.
+    QueueJoined {
+        /// The queue.
+        queue: Id,
+        /// Its record.
+        seq: u64,
+    },
+    /// The user does not serve a queue any more.
+    QueueParted {
+        /// The queue.
+        queue: Id,
+    },
+    /// The user waits in a queue.
+    Waits {
+        /// The queue.
+        queue: Id,
+        /// The audience.
+        audience: Id,
+        /// The queue's record.
+        seq: u64,
+        /// The command that caused it.
+        command: Option<Command>,
+    },
+    /// The user does not wait any more.
+    WaitsNot {
+        /// The queue.
+        queue: Id,
+        /// The audience.
+        audience: Id,
+    },
+    /// An event that answers a command which another entity passed on.
+    Told {
+        /// The command.
+        command: Command,
+        /// The event's header.
+        event: Value,
+    },
+    /// The user has read a conversation up to a message.
+    Read {
+        /// The conversation.
+        conversation: Id,
+        /// As the event calls it: a channel, or the other user.
+        peer: Option<Id>,
+        /// The message.
+        message_id: Id,
+        /// The session that said so.
+        session: Id,
+    },
+}
+
+/// What happens to a user.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UserRecord {
+    /// Made.
+    Created {
+        /// Attributes.
+        attrs: UserAttrs,
+        /// Settings.
+        settings: Object,
+        /// The digest of the token.
+        auth: Id,
+        /// An identity.
+        identity: Option<(Text, Text, IdentityAttrs)>,
+    },
+    /// A session was opened.
+    SessionOpened {
+        /// Its digest.
+        session: Id,
+    },
+    /// A session ended.
+    SessionClosed {
+        /// Its digest.
+        session: Id,
+    },
+    /// Attributes or settings changed.
+    Changed {
+        /// The attributes as they are now.
+        attrs: UserAttrs,
+        /// The settings as they are now.
+        settings: Object,
+    },
+    /// Joined a channel.
+    ChannelJoined {
+        /// The channel.
+        channel: Id,
+        /// The channel's record.
+        seq: u64,
+        /// The command that caused it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        command: Option<Command>,
+    },
+    /// Left a channel.
+    ChannelParted {
+        /// The channel.
+        channel: Id,
+    },
+    /// Has a dialogue.
+    DialogueBegan {
+        /// The other user.
+        peer: Id,
+        /// The conversation.
+        dialogue: Id,
+        /// Its record.
+        seq: u64,
+        /// The command that caused it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        command: Option<Command>,
+    },
+    /// Joined a realm.
+    RealmJoined {
+        /// The realm.
+        realm: Id,
+        /// Its record.
+        seq: u64,
+        /// The command that caused it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        command: Option<Command>,
+    },
+    /// Left a realm.
+    RealmParted {
+        /// The realm.
+        realm: Id,
+    },
+    /// Serves a queue.
+    QueueJoined {
+        /// The queue.
+        queue: Id,
+        /// Its record.
+        seq: u64,
+    },
+    /// Serves a queue no more.
+    QueueParted {
+        /// The queue.
+        queue: Id,
+    },
+    /// Waits in a queue.
+    WaitBegan {
+        /// The queue.
+        queue: Id,
+        /// The audience.
+        audience: Id,
+        /// The queue's record.
+        seq: u64,
+        /// The command that caused it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        command: Option<Command>,
+    },
+    /// Waits no more.
+    WaitEnded {
+        /// The queue.
+        queue: Id,
+    },
+    /// Got an answer to a command which another entity passed on.
+    Told {
+        /// The command.
+        command: Command,
+        /// The event's header.
+        event: Value,
+    },
+    /// Has read a conversation.
+    Read {
+        /// The conversation.
+        conversation: Id,
+        /// The other user, if it is a dialogue.
+        peer: Option<Id>,
+        /// The message.
+        message_id: Id,
+        /// The session that said so.
+        session: Id,
+    },
+    /// Deleted.
+    Deleted {
+        /// The user.
+        user: Id,
+    },
+}

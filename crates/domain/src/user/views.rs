@@ -1,0 +1,62 @@
+//! What a user's sessions see of the user's stream.
+
+use super::records::UserRecord;
+use crate::Command;
+use crate::view::{Effect, Stream, To, View};
+use levee_proto::{Body, Id, events};
+use std::sync::Arc;
+
+pub(super) fn of(id: &Id, record: &UserRecord) -> Vec<View> {
+    let follow = |stream, from, command: &Option<Command>| {
+        vec![View::effect(To::All, Effect::Follow { stream, from, command: command.clone() })]
+    };
+    match record {
+        UserRecord::Created { .. }
+        | UserRecord::SessionOpened { .. }
+        | UserRecord::ChannelParted { .. }
+        | UserRecord::QueueParted { .. }
+        | UserRecord::RealmParted { .. } => Vec::new(),
+        UserRecord::WaitEnded { queue } => {
+            vec![View::effect(To::All, Effect::Quit { stream: Stream::queue(queue) })]
+        }
+        UserRecord::SessionClosed { session } => {
+            vec![View::effect(To::Session(session.clone()), Effect::End)]
+        }
+        UserRecord::Changed { attrs, settings } => vec![View::new(
+            To::All,
+            &events::UserUpdated {
+                user_id: id.clone(),
+                user_attrs: attrs.clone(),
+                user_settings: Some(settings.clone()),
+                ..Default::default()
+            },
+        )],
+        UserRecord::ChannelJoined { channel, seq, command } => {
+            follow(Stream::conversation(channel), *seq, command)
+        }
+        UserRecord::DialogueBegan { dialogue, seq, command, .. } => {
+            follow(Stream::conversation(dialogue), *seq, command)
+        }
+        UserRecord::RealmJoined { realm, seq, command } => follow(Stream::realm(realm), *seq, command),
+        UserRecord::QueueJoined { queue, seq } => follow(Stream::queue(queue), *seq, &None),
+        UserRecord::WaitBegan { queue, seq, command, .. } => follow(Stream::queue(queue), *seq, command),
+        UserRecord::Told { command, event } => vec![View {
+            command: Some(command.clone()),
+            body: Some(Arc::new(Body::from_value(event))),
+            answers: true,
+            ..View::effect(To::Session(command.session.clone()), Effect::None)
+        }],
+        UserRecord::Read { conversation, peer, message_id, session } => vec![View::new(
+            To::Others(session.clone()),
+            &events::SessionStatusUpdated {
+                channel_id: peer.is_none().then(|| conversation.clone()),
+                user_id: peer.clone(),
+                message_id: message_id.clone(),
+            },
+        )],
+        UserRecord::Deleted { user } => {
+            let event = events::UserDeleted { user_id: user.clone() };
+            vec![View::new(To::All, &event).with(Effect::End)]
+        }
+    }
+}
