@@ -154,8 +154,13 @@ impl Hub {
         if ids::shard(&user).is_none() {
             return Err(denied());
         }
-        let row =
-            SessionRow { user: user.clone(), types: types.to_vec(), ceiling: BLOCK, cursors: Vec::new() };
+        let row = SessionRow {
+            shard,
+            user: user.clone(),
+            types: types.to_vec(),
+            ceiling: BLOCK,
+            cursors: Vec::new(),
+        };
         let row = serde_json::to_string(&row).map_err(|e| Rejection::malformed(e.to_string()))?;
         let order = json!({"Enter": {"create": new, "proof": proof, "session": session, "row": row}});
         self.ask(Stream::user(&user), order).await?;

@@ -219,12 +219,12 @@ impl Hub {
         for session in behind {
             self.catch_up(&publish.stream, &session);
         }
-        if let (Some(asker), false) = (&publish.asker, served) {
-            if asker.seat == self.seat {
-                let view = publish.views.iter().find(|view| view.answers);
-                if let Some(body) = view.and_then(|view| view.body.clone()) {
-                    self.answer(asker.clone(), crate::letter::Outcome::Events(vec![(body, None)]));
-                }
+        if let (Some(asker), false) = (&publish.asker, served)
+            && asker.seat == self.seat
+        {
+            let view = publish.views.iter().find(|view| view.answers);
+            if let Some(body) = view.and_then(|view| view.body.clone()) {
+                self.answer(asker.clone(), crate::letter::Outcome::Events(vec![(body, None)]));
             }
         }
     }

@@ -208,10 +208,10 @@ impl Session {
         self.acknowledged = event_id;
         while let Some(first) = self.buffer.front().filter(|first| first.event_id() <= event_id) {
             self.bytes -= first.body.size() + 64;
-            if let Some(action) = first.splice.action_id {
-                if self.actions.get(&action) == Some(&first.splice.event_id) {
-                    self.actions.remove(&action);
-                }
+            if let Some(action) = first.splice.action_id
+                && self.actions.get(&action) == Some(&first.splice.event_id)
+            {
+                self.actions.remove(&action);
             }
             self.buffer.pop_front();
         }

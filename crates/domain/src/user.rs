@@ -216,10 +216,10 @@ impl Machine for User {
     }
 
     fn absorb(&mut self, input: &Input<UserOrder>) {
-        if let Input::Order(UserOrder::Presence { session, connected }) = input {
-            if let Some(presence) = self.sessions.get_mut(session) {
-                presence.away = !connected;
-            }
+        if let Input::Order(UserOrder::Presence { session, connected }) = input
+            && let Some(presence) = self.sessions.get_mut(session)
+        {
+            presence.away = !connected;
         }
     }
 

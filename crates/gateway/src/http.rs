@@ -1,6 +1,6 @@
 //! The routes of plain HTTP.
 
-use crate::poll::{check_callback, respond};
+use crate::poll::{bad_callback, respond};
 use crate::{Shared, pages, poll, sessionless};
 use actix_web::{HttpRequest, HttpResponse, web};
 use levee_proto::limits;
@@ -52,7 +52,7 @@ async fn endpoint(
     request: HttpRequest,
     query: web::Query<EndpointQuery>,
 ) -> HttpResponse {
-    if let Err(response) = check_callback(query.callback.as_deref()) {
+    if let Some(response) = bad_callback(query.callback.as_deref()) {
         return response;
     }
     let mut hosts = context.options.public_addresses.clone();

@@ -1,7 +1,7 @@
 //! Calls: an action a request, without a session.
 
 use crate::Shared;
-use crate::poll::{check_callback, respond};
+use crate::poll::{bad_callback, respond};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use levee_proto::envelope::Splice;
@@ -31,7 +31,7 @@ pub(crate) async fn get(
     query: web::Query<Query>,
 ) -> HttpResponse {
     let Some(data) = &query.data else { return HttpResponse::BadRequest().body("data is missing\n") };
-    if let Err(response) = check_callback(query.callback.as_deref()) {
+    if let Some(response) = bad_callback(query.callback.as_deref()) {
         return response;
     }
     let answer = answer(context.get_ref(), **arbiter, Bytes::copy_from_slice(data.as_bytes())).await;

@@ -77,10 +77,10 @@ impl SessionActor {
         if self.birth.is_some() {
             return;
         }
-        if let Some(Connection::Poll(waiting)) = &self.connection {
-            if waiting.is_closed() {
-                self.disconnected();
-            }
+        if let Some(Connection::Poll(waiting)) = &self.connection
+            && waiting.is_closed()
+        {
+            self.disconnected();
         }
         loop {
             let room = match &self.connection {

@@ -59,10 +59,10 @@ impl SessionActor {
 
     /// The hub's tick: saves what changed, and ends a session that nobody came back to.
     pub(super) fn look(&mut self, ctx: &mut Context<Self>) {
-        if let Some(Connection::Poll(waiting)) = &self.connection {
-            if waiting.is_closed() {
-                self.disconnected();
-            }
+        if let Some(Connection::Poll(waiting)) = &self.connection
+            && waiting.is_closed()
+        {
+            self.disconnected();
         }
         if self.connection.is_none() {
             let away = self.away_since.elapsed();

@@ -105,10 +105,12 @@ impl SessionActor {
             if stream.kind == levee_domain::Kind::Queue {
                 self.stop_watching(&stream);
             }
-        } else if let Some(latest) = &attached.latest {
-            if self.follows.contains_key(&stream) && attached.roles != 0 && self.gathers.is_empty() {
-                self.latest(stream.key(), latest.clone(), ctx);
-            }
+        } else if let Some(latest) = &attached.latest
+            && self.follows.contains_key(&stream)
+            && attached.roles != 0
+            && self.gathers.is_empty()
+        {
+            self.latest(stream.key(), latest.clone(), ctx);
         }
         if attached.roles == 0 {
             self.quit(&stream);

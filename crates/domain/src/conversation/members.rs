@@ -71,7 +71,8 @@ impl Conversation {
             MemberAction::RemoveMember(remove) => {
                 let oneself = remove.user_id == actor.user;
                 let target = self.standing(at, &remove.user_id);
-                if !oneself && !(standing.may(Right::ManageChannelMembers) && standing >= target) {
+                let may_remove = standing.may(Right::ManageChannelMembers) && standing >= target;
+                if !oneself && !may_remove {
                     return denied();
                 }
                 if !self.members.contains_key(&remove.user_id) {

@@ -78,10 +78,11 @@ impl Link {
     fn written(&self) {
         self.wrote.set(Instant::now());
         let handed = self.handed.take();
-        if handed > 0 && self.flow.written(handed) {
-            if let Some(session) = &*self.session.borrow() {
-                let _ = session.try_send(SessionMessage::Writable);
-            }
+        if handed > 0
+            && self.flow.written(handed)
+            && let Some(session) = &*self.session.borrow()
+        {
+            let _ = session.try_send(SessionMessage::Writable);
         }
     }
 }
