@@ -19,8 +19,6 @@ use table::MUTANTS;
 
 /// What a mutant takes away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-// A guard that no mutant breaks yet is reported by name when the mutants run.
-#[allow(dead_code)]
 enum Guard {
     /// A stale owner can't write.
     Fence,
@@ -28,7 +26,7 @@ enum Guard {
     Dedup,
     /// What is answered is on the disk, and what is acknowledged is not sent again.
     Acknowledgement,
-    /// A follower applies the next sequence only.
+    /// A follower applies the next sequence only, and a customer's place in a queue is right.
     Position,
     /// The disk has it before anybody hears of it.
     Sync,

@@ -24,4 +24,64 @@ pub(super) static MUTANTS: &[Mutant] = &[
         }],
         test: &["--package", "levee-store", "--lib"],
     },
+    Mutant {
+        name: "no sync before a reply, as the kernel sees it",
+        guard: Guard::Sync,
+        edits: &[Edit {
+            file: "crates/store/src/sqlite/file.rs",
+            old: "Synchronous::Full => SqliteSynchronous::Full,",
+            new: "Synchronous::Full => SqliteSynchronous::Off,",
+        }],
+        test: &["--package", "levee-server", "--test", "sync"],
+    },
+    Mutant {
+        name: "a repeated command is decided again",
+        guard: Guard::Dedup,
+        edits: &[Edit {
+            file: "crates/domain/src/entity.rs",
+            old: "command.as_ref().and_then(|command| self.seen(command))",
+            new: "command.as_ref().and_then(|command| self.seen(command)).filter(|_| false)",
+        }],
+        test: &["--package", "levee-domain", "--lib"],
+    },
+    Mutant {
+        name: "a resumed session gets only what is new",
+        guard: Guard::Acknowledgement,
+        edits: &[Edit {
+            file: "crates/domain/src/session.rs",
+            old: "self.sent = self.acknowledged;",
+            new: "self.sent = self.last;",
+        }],
+        test: &["--package", "levee-domain", "--lib"],
+    },
+    Mutant {
+        name: "what was never sent can be acknowledged",
+        guard: Guard::Acknowledgement,
+        edits: &[Edit {
+            file: "crates/domain/src/session.rs",
+            old: "if event_id > self.last {",
+            new: "if event_id > u64::MAX - 1 {",
+        }],
+        test: &["--package", "levee-domain", "--lib"],
+    },
+    Mutant {
+        name: "positions in a queue count from zero",
+        guard: Guard::Position,
+        edits: &[Edit {
+            file: "crates/domain/src/queue.rs",
+            old: ".map(|at| at as u64 + 1)",
+            new: ".map(|at| at as u64)",
+        }],
+        test: &["--package", "levee-domain", "--lib"],
+    },
+    Mutant {
+        name: "a follower takes what comes after a gap",
+        guard: Guard::Position,
+        edits: &[Edit {
+            file: "crates/cluster/src/follow.rs",
+            old: "if publish.seq > follower.next {",
+            new: "if publish.seq > follower.next + 1_000_000 {",
+        }],
+        test: &["--package", "levee-cluster", "--test", "nodes"],
+    },
 ];
