@@ -77,9 +77,13 @@ impl Crowd {
             person(&plan, name, parameters, options.clone())
         });
         let agents: Vec<Person> = open(&plan, "agents", LOGINS, plan.agents, agents).await?;
-        for agent in &agents {
-            let (realm, queue) = (&organisation.realm_id, &organisation.queue_id);
-            operator.add_agent(realm, queue, agent.session.user_id()).await?;
+        let (realm, queue) = (&organisation.realm_id, &organisation.queue_id);
+        for place in [json!({"realm_id": realm}), json!({"queue_id": queue})] {
+            for agent in &agents {
+                let mut parameters = place.clone();
+                parameters["user_id"] = agent.session.user_id().into();
+                operator.ask("add_member", parameters).await?;
+            }
         }
         let polling = (plan.customers as f64 * plan.polling.clamp(0.0, 1.0)).round() as usize;
         let customers = (0..plan.customers).map(|number| {

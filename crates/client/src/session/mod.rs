@@ -6,19 +6,22 @@
 
 mod backoff;
 mod core;
+mod events;
 mod options;
 mod polling;
 mod socket;
 mod words;
+mod writer;
 
 #[cfg(test)]
 mod tests;
 
+pub use events::{Events, Reply};
 pub use options::{Direction, Options, Tapped, Transport};
 pub use words::{History, Target, guest, login, new_user};
 
 use crate::address::Address;
-use crate::error::{Ended, Error, Result};
+use crate::error::{Ended, Result};
 use crate::event::Event;
 use crate::raw::Frame;
 use bytes::Bytes;
@@ -27,7 +30,6 @@ use serde_json::Value;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::timeout;
 
 /// Which answer completes an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,19 +85,6 @@ pub struct Session {
 struct Actions {
     next: u64,
     commands: mpsc::UnboundedSender<Command>,
-}
-
-/// The events of a session in their order, each once.
-pub struct Events {
-    events: mpsc::UnboundedReceiver<Event>,
-}
-
-/// An answer that has not come yet.
-pub struct Reply {
-    /// The action's number.
-    pub action_id: u64,
-    answer: oneshot::Receiver<Result<Vec<Event>>>,
-    limit: Duration,
 }
 
 impl Session {
@@ -293,83 +282,4 @@ fn parts(created: Event, event_id: u64, next: u64, options: Options) -> (Parts, 
     let actions = Arc::new(Mutex::new(Actions { next, commands }));
     let session = Session { created, actions, state, reply_timeout: options.reply_timeout };
     (Parts { core, options, commands: receiver, state: sender }, session, Events { events })
-}
-
-impl Reply {
-    /// Waits for the first event that answers the action.
-    ///
-    /// # Errors
-    /// `Rejected` if it is an `error`, `Ended` if the session is over, `Timeout`.
-    pub async fn event(self) -> Result<Event> {
-        let mut events = self.events().await?;
-        Ok(events.swap_remove(0))
-    }
-
-    /// Waits for all events that answer the action; there is at least one.
-    ///
-    /// # Errors
-    /// `Rejected` if the first is an `error`, `Ended` if the session is over, `Timeout`.
-    pub async fn events(self) -> Result<Vec<Event>> {
-        let what = || Error::Timeout(format!("the answer to action {}", self.action_id));
-        let answer = timeout(self.limit, self.answer).await.map_err(|_| what())?;
-        let events = answer.map_err(|_| Ended::by_client("its task is gone"))??;
-        match events.first() {
-            Some(event) if event.name() == "error" => Err(Error::Rejected(event.clone())),
-            Some(_) => Ok(events),
-            None => Err(Error::Protocol("an answer without an event".into())),
-        }
-    }
-}
-
-/// How long [`Events`] wait for an event before they give up.
-const EVENT: Duration = Duration::from_secs(20);
-
-impl Events {
-    /// The next event; `None` when the session is over.
-    pub async fn next(&mut self) -> Option<Event> {
-        self.events.recv().await
-    }
-
-    /// The next event if it is here already.
-    pub fn here(&mut self) -> Option<Event> {
-        self.events.try_recv().ok()
-    }
-
-    /// Skips events up to one of this name.
-    ///
-    /// # Errors
-    /// When none comes in time, or the session ends before.
-    pub async fn named(&mut self, name: &str) -> Result<Event> {
-        self.find(name, |event| event.name() == name).await
-    }
-
-    /// Skips events up to one that `is` the one; `what` names it for the error.
-    ///
-    /// # Errors
-    /// When none comes in time, or the session ends before.
-    pub async fn find(&mut self, what: &str, is: impl Fn(&Event) -> bool) -> Result<Event> {
-        self.within(EVENT, what, is).await
-    }
-
-    /// Like [`Events::find`], with a limit of the caller's.
-    ///
-    /// # Errors
-    /// When none comes in time, or the session ends before.
-    pub async fn within(
-        &mut self,
-        limit: Duration,
-        what: &str,
-        is: impl Fn(&Event) -> bool,
-    ) -> Result<Event> {
-        let search = async {
-            loop {
-                match self.events.recv().await {
-                    Some(event) if is(&event) => return Ok(event),
-                    Some(_) => {}
-                    None => return Err(Ended::by_client(&format!("before {what}")).into()),
-                }
-            }
-        };
-        timeout(limit, search).await.map_err(|_| Error::Timeout(what.to_owned()))?
-    }
 }

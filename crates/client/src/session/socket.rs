@@ -5,14 +5,13 @@ use crate::error::{Ended, Error, Result};
 use crate::event::{Assembler, Event};
 use crate::raw::{self, Frame, WebSocket};
 use crate::session::backoff::Backoff;
-use crate::session::{Command, Direction, Parts, State, Tapped};
+use crate::session::writer::{Writer, tap};
+use crate::session::{Command, Direction, Parts, State};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
 use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval_at, sleep, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -251,61 +250,5 @@ fn lost(closing: Option<Instant>) -> Lost {
     match closing {
         Some(_) => Lost::Session(Ended::by_client("closed")),
         None => Lost::Connection,
-    }
-}
-
-fn tap(tap: Option<&mpsc::UnboundedSender<Tapped>>, direction: Direction, frame: Frame) {
-    if let Some(tap) = tap {
-        // Nobody has to look.
-        let _ = tap.send(Tapped { direction, frame });
-    }
-}
-
-/// Writes from a task of its own: a server that waits for us to read must not keep us from reading.
-struct Writer {
-    messages: mpsc::UnboundedSender<Message>,
-    task: JoinHandle<()>,
-    tap: Option<mpsc::UnboundedSender<Tapped>>,
-}
-
-impl Writer {
-    fn spawn(socket: WebSocket) -> (Self, futures_util::stream::SplitStream<WebSocket>) {
-        let (mut sink, stream) = socket.split();
-        let (messages, mut inbox) = mpsc::unbounded_channel::<Message>();
-        let task = tokio::spawn(async move {
-            let mut batch = Vec::new();
-            while inbox.recv_many(&mut batch, 64).await > 0 {
-                for message in batch.drain(..) {
-                    if sink.feed(message).await.is_err() {
-                        return;
-                    }
-                }
-                if sink.flush().await.is_err() {
-                    return;
-                }
-            }
-        });
-        (Self { messages, task, tap: None }, stream)
-    }
-
-    /// Sends frames. If the connection is gone the reader notices.
-    fn send(&self, frames: Vec<Frame>) {
-        for frame in frames {
-            tap(self.tap.as_ref(), Direction::Sent, frame.clone());
-            let _ = self.messages.send(frame.message());
-        }
-    }
-
-    /// An empty frame, which the API allows, and a ping, which is answered.
-    fn keep_alive(&self) {
-        self.send(vec![Frame::Text(String::new())]);
-        let _ = self.messages.send(Message::Ping(bytes::Bytes::new()));
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        // Both halves have to go for the connection to go.
-        self.task.abort();
     }
 }

@@ -6,6 +6,7 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::json;
 use std::future::Future;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
@@ -35,6 +36,7 @@ impl Server {
 
     async fn accept(&self) -> End {
         let (stream, _) = soon(self.listener.accept()).await.unwrap();
+        #[expect(clippy::result_large_err, reason = "the library's own type")]
         let choose = |_: &Request, mut response: Response| {
             response.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static("ninchat.com"));
             Ok::<_, ErrorResponse>(response)

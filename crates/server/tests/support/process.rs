@@ -1,0 +1,133 @@
+//! Starting, killing and restarting the server.
+
+use levee_client::Address;
+use levee_client::http::Http;
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long a start may take.
+const START: Duration = Duration::from_secs(30);
+
+/// A server with a data folder of its own; both end with it.
+pub(crate) struct Server {
+    child: Child,
+    port: u16,
+    dir: PathBuf,
+    settings: Vec<String>,
+}
+
+/// A port that nobody listens on. It lies below the range from which the system takes ports for outgoing
+/// connections: a client that tries to reach a dead server must not be given its port.
+fn free_port() -> u16 {
+    loop {
+        let port = rand::random_range(20_000..32_000);
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// A new folder for this test.
+fn folder() -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("levee-{}-{number}-{:08x}", std::process::id(), rand::random::<u32>());
+    let dir = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(&dir).expect("a folder");
+    dir
+}
+
+impl Server {
+    /// Starts a server on the embedded store and waits until it is ready.
+    pub(crate) async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// Starts a server with further settings, given as flags, and waits until it is ready.
+    pub(crate) async fn with(settings: &[&str]) -> Self {
+        let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
+        let dir = folder();
+        // Somebody else may take the port between the look and the start.
+        for _ in 0..5 {
+            let port = free_port();
+            let child = spawn(port, &dir, &settings);
+            let mut server = Self { child, port, dir: dir.clone(), settings: settings.clone() };
+            if server.ready().await {
+                return server;
+            }
+            // The next try is for the folder's owner.
+            server.dir = PathBuf::new();
+        }
+        panic!("the server does not start:\n{}", log_end(&dir));
+    }
+
+    /// Where it is.
+    pub(crate) fn address(&self) -> Address {
+        Address::plain("127.0.0.1", self.port)
+    }
+
+    /// Kills it, as `kill -9` does.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("a process to kill");
+        self.child.wait().expect("its end");
+    }
+
+    /// Starts it again on the same port and folder.
+    pub(crate) async fn restart(&mut self) {
+        self.child = spawn(self.port, &self.dir, &self.settings);
+        assert!(self.ready().await, "the server does not start again:\n{}", log_end(&self.dir));
+    }
+
+    /// Waits until it says that it is ready; false if it ended before.
+    async fn ready(&mut self) -> bool {
+        let since = Instant::now();
+        let mut http = Http::new(self.address());
+        while since.elapsed() < START {
+            if self.child.try_wait().expect("its state").is_some() {
+                return false;
+            }
+            if http.get("/readyz").await.is_ok_and(|response| response.status == 200) {
+                return true;
+            }
+            // Another process starts: there is nothing to wait on but its answer.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        false
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may be dead already, by the test's hand.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if !self.dir.as_os_str().is_empty() {
+            if std::thread::panicking() {
+                eprintln!("the server's last words:\n{}", log_end(&self.dir));
+            }
+            let _ = std::fs::remove_dir_all(&self.dir);
+        }
+    }
+}
+
+fn spawn(port: u16, dir: &std::path::Path, settings: &[String]) -> Child {
+    let log = File::options().create(true).append(true).open(dir.join("log")).expect("a log");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_levee"));
+    command.arg("serve").arg("--listen").arg(format!("127.0.0.1:{port}"));
+    command.arg("--data-dir").arg(dir.join("data")).args(settings);
+    // A developer's own settings stay out of this.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("LEVEE_")) {
+        command.env_remove(name);
+    }
+    command.current_dir(dir).stdin(Stdio::null());
+    command.stdout(log.try_clone().expect("a log")).stderr(log).spawn().expect("the server")
+}
+
+fn log_end(dir: &std::path::Path) -> String {
+    let log = std::fs::read_to_string(dir.join("log")).unwrap_or_default();
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(40)..].join("\n")
+}
