@@ -23,6 +23,8 @@ pub mod record;
 pub mod requests;
 pub mod session;
 
+pub use bytes::Bytes;
+
 pub use address::{Address, Trust};
 pub use error::{Ended, Error, Result};
 pub use event::Event;
