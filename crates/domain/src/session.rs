@@ -156,14 +156,22 @@ impl Session {
     /// Notes that a record was dealt with, whether or not it showed an event.
     pub fn mark(&mut self, stream: &Stream, seq: u64) {
         if self.last == self.acknowledged {
-            self.cursors.insert(stream.clone(), seq);
-            self.cursors_changed = true;
+            self.advance(stream.clone(), seq);
         } else if let Some(mark) =
             self.marks.back_mut().filter(|mark| mark.event_id == self.last && mark.stream == *stream)
         {
-            mark.seq = seq;
+            mark.seq = mark.seq.max(seq);
         } else {
             self.marks.push_back(Mark { event_id: self.last, stream: stream.clone(), seq });
+        }
+    }
+
+    /// A cursor never goes back: an entry that is announced once more stands before what came since.
+    fn advance(&mut self, stream: Stream, seq: u64) {
+        let cursor = self.cursors.entry(stream).or_default();
+        if *cursor < seq {
+            *cursor = seq;
+            self.cursors_changed = true;
         }
     }
 
@@ -216,9 +224,9 @@ impl Session {
             self.buffer.pop_front();
         }
         while let Some(mark) = self.marks.front().filter(|mark| mark.event_id <= event_id) {
-            self.cursors.insert(mark.stream.clone(), mark.seq);
-            self.cursors_changed = true;
+            let (stream, seq) = (mark.stream.clone(), mark.seq);
             self.marks.pop_front();
+            self.advance(stream, seq);
         }
         if self.buffer.is_empty() && self.buffer.capacity() > 4 {
             self.buffer = VecDeque::new();

@@ -2,6 +2,7 @@
 
 use crate::poll::{bad_callback, respond};
 use crate::{Shared, pages, poll, sessionless};
+use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
 use levee_proto::limits;
 use prometheus::Encoder;
@@ -26,6 +27,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig, context: Shared, arbiter: 
                     .body("this is for WebSockets\n")
             }),
         )
+        .route("/v2/{any}", web::method(Method::OPTIONS).to(preflight))
         .route("/healthz", web::get().to(|| async { HttpResponse::Ok().body("alive\n") }))
         .route("/readyz", web::get().to(ready))
         .route("/metrics", web::get().to(metrics))
@@ -39,6 +41,21 @@ pub(crate) fn routes(config: &mut web::ServiceConfig, context: Shared, arbiter: 
 
 async fn redirect(to: &'static str) -> HttpResponse {
     HttpResponse::Found().insert_header(("location", to)).finish()
+}
+
+/// A browser asks whether a page of another origin may call: any may, for nothing here goes by cookies,
+/// and official clients add headers of their own.
+async fn preflight(request: HttpRequest) -> HttpResponse {
+    let mut response = HttpResponse::NoContent();
+    if let Some(wanted) = request.headers().get("access-control-request-headers") {
+        response.insert_header(("access-control-allow-headers", wanted.clone()));
+    }
+    response
+        .insert_header(("access-control-allow-origin", "*"))
+        .insert_header(("access-control-allow-methods", "GET, POST"))
+        .insert_header(("access-control-max-age", "86400"))
+        .insert_header(("vary", "access-control-request-headers"))
+        .finish()
 }
 
 #[derive(Deserialize)]

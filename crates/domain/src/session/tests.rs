@@ -116,6 +116,18 @@ fn cursors_cover_acknowledged_events_only() {
 }
 
 #[test]
+fn a_cursor_never_goes_back() {
+    let mut s = session();
+    let stream = Stream::conversation(&"00aa".into());
+    s.push(body("m"), Splice::default(), None, Some((&stream, 4))).unwrap();
+    s.push(body("entered again"), Splice::default(), None, Some((&stream, 1))).unwrap();
+    s.acknowledge(2).unwrap();
+    assert_eq!(s.cursor(&stream), Some(4));
+    s.mark(&stream, 2);
+    assert_eq!(s.cursor(&stream), Some(4));
+}
+
+#[test]
 fn only_the_latest_value_of_a_thing_is_kept_for_whoever_is_away() {
     let mut s = session();
     s.hold_latest("q".into(), body("first"));
