@@ -3,6 +3,7 @@
 //! This crate checks, generates, tests and starts; it owns no behaviour of the server and never ships.
 
 mod accept;
+mod bench;
 mod browser;
 mod chart;
 mod demo;
@@ -66,6 +67,15 @@ enum Command {
         #[arg(long)]
         list: bool,
     },
+    /// Measure memory per idle session and processor time per message, beside a bare relay.
+    ///
+    /// Arguments are handed on to the benchmark, for example `cargo xtask bench --only memory`.
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// Arguments of the benchmark.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Show the acceptance lines of the first landing, one line each.
     Accept {
         /// Only these lines.
@@ -95,6 +105,7 @@ fn run(command: Command) -> Result<()> {
         Command::Tidy => tidy::run(&repo),
         Command::Generate { check } => generate::run(&repo, check),
         Command::Mutants { filter, list } => mutants::run(&repo, filter.as_deref(), list),
+        Command::Bench { arguments } => bench::run(&repo, &arguments),
         Command::Accept { only } => accept::run(&repo, &only),
     }
 }
