@@ -1,5 +1,7 @@
 //! Messages: sending, receiving, history.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use levee_client::Bytes;

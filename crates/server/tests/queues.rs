@@ -1,5 +1,7 @@
 //! Queues and audiences: waiting, positions, accepting, refusing, leaving.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use levee_client::Options;

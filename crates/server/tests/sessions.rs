@@ -1,5 +1,7 @@
 //! Sessions: opening, resuming, acknowledging, overflowing, superseding, ending.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use levee_client::session::{Target, login, new_user};

@@ -1,7 +1,7 @@
 //! Starting, killing and restarting the server.
 
-use levee_client::Address;
 use levee_client::http::Http;
+use levee_client::{Address, Trust};
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -46,6 +46,11 @@ impl Server {
         Self::with(&[]).await
     }
 
+    /// Starts a server that speaks TLS with a certificate of its own.
+    pub(crate) async fn with_tls() -> Self {
+        Self::with(&["--tls-self-signed=true"]).await
+    }
+
     /// Starts a server with further settings, given as flags, and waits until it is ready.
     pub(crate) async fn with(settings: &[&str]) -> Self {
         let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
@@ -66,7 +71,17 @@ impl Server {
 
     /// Where it is.
     pub(crate) fn address(&self) -> Address {
-        Address::plain("127.0.0.1", self.port)
+        self.find().expect("a certificate")
+    }
+
+    /// Where it is, once that can be told: with TLS it makes its certificate first.
+    fn find(&self) -> Option<Address> {
+        let plain = Address::plain("127.0.0.1", self.port);
+        if !self.settings.iter().any(|setting| setting.starts_with("--tls-self-signed")) {
+            return Some(plain);
+        }
+        let trust = Trust::file(&self.dir.join("data/self-signed.crt")).ok()?;
+        Some(Address { trust: Some(trust), ..plain })
     }
 
     /// Kills it, as `kill -9` does.
@@ -84,12 +99,13 @@ impl Server {
     /// Waits until it says that it is ready; false if it ended before.
     async fn ready(&mut self) -> bool {
         let since = Instant::now();
-        let mut http = Http::new(self.address());
         while since.elapsed() < START {
             if self.child.try_wait().expect("its state").is_some() {
                 return false;
             }
-            if http.get("/readyz").await.is_ok_and(|response| response.status == 200) {
+            if let Some(address) = self.find()
+                && Http::new(address).get("/readyz").await.is_ok_and(|response| response.status == 200)
+            {
                 return true;
             }
             // Another process starts: there is nothing to wait on but its answer.
