@@ -192,8 +192,12 @@ impl Hub {
                         }
                         continue;
                     }
+                    if publish.seq < follower.next && !follower.asking {
+                        // It was shown before. Who asks again gets it again.
+                        continue;
+                    }
                     served |= asks;
-                    if follower.asking || follower.reading || publish.seq < follower.next {
+                    if follower.asking || follower.reading {
                         continue;
                     }
                     if publish.seq > follower.next {

@@ -6,7 +6,7 @@ use crate::letter::{AskedOutcome, Job, Letter, Outcome, Publish};
 use actix::prelude::*;
 use bytes::Bytes;
 use levee_domain::machine::{Answer, Emit, Machine};
-use levee_domain::view::{Stream, View};
+use levee_domain::view::Stream;
 use levee_proto::{ErrorType, Id, Rejection};
 use levee_store::{AgendaChange, Commit, DirectoryChange, Expect, NewRecord, Read, Snapshot, StoreError};
 use serde::{Deserialize, Serialize};
@@ -302,13 +302,11 @@ impl<M: Machine> EntityActor<M> {
                 tracing::warn!(%stream, seq, "the reply to a repeated command can't be read");
                 return;
             };
-            let views = crate::publish::replay(&stream, record).views;
-            let session = &asker.id;
-            let answers = |view: &&View| view.answers && view.body.is_some();
-            if let Some(body) = views.iter().find(answers).and_then(|view| view.body.clone()) {
-                tracing::debug!(%stream, seq, %session, "a command was repeated");
-                hub.send(&asker.seat.clone(), Letter::Answer(asker, Outcome::Events(vec![(body, None)])));
-            }
+            tracing::debug!(%stream, seq, session = %asker.id, "a command was repeated");
+            // As a publish, so that a session that is behind gets it in its place, after what came before.
+            let seat = asker.seat.clone();
+            let publish = Publish { asker: Some(asker), ..crate::publish::replay(&stream, record) };
+            hub.send(&seat, Letter::Publish(publish));
         });
     }
 
