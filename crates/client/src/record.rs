@@ -2,7 +2,7 @@
 
 use crate::event::Event;
 use crate::session::Target;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -82,8 +82,8 @@ struct Inner {
     record: Record,
     /// Where a sent message is in the record.
     sent: HashMap<String, usize>,
-    /// How many different messages came, and the last, by conversation.
-    last: HashMap<String, (u64, String)>,
+    /// The messages that came, by conversation.
+    received: HashMap<String, HashSet<String>>,
     /// How many messages were acknowledged, by conversation.
     acknowledged: HashMap<String, u64>,
 }
@@ -163,9 +163,9 @@ impl Log {
         self.with(|inner| inner.name(conversation))
     }
 
-    /// How many different messages of a conversation came, counted as long as they come in order.
+    /// How many different messages of a conversation came.
     pub fn received(&self, conversation: &str) -> u64 {
-        self.with(|inner| inner.last.get(conversation).map_or(0, |(count, _)| *count))
+        self.with(|inner| inner.received.get(conversation).map_or(0, |ids| ids.len() as u64))
     }
 
     /// How many messages to a conversation were acknowledged.
@@ -223,12 +223,9 @@ impl Inner {
             *self.acknowledged.entry(conversation.clone()).or_default() += 1;
             latency = age(&text).map(Latency::Reply);
         }
-        let last = self.last.entry(conversation.clone()).or_default();
-        if message_id > last.1 {
-            *last = (last.0 + 1, message_id.clone());
-            if own.is_none() {
-                latency = age(&text).map(Latency::Delivery);
-            }
+        let new = self.received.entry(conversation.clone()).or_default().insert(message_id.clone());
+        if new && own.is_none() {
+            latency = age(&text).map(Latency::Delivery);
         }
         self.record.received.push(ReceivedMessage { conversation, message_id, text });
         latency

@@ -3,6 +3,7 @@
 mod support;
 
 use levee_client::chat::{Crowd, Plan};
+use serde_json::json;
 use std::time::{Duration, Instant};
 use support::{Server, within};
 use tokio::sync::watch;
@@ -14,6 +15,33 @@ const AGENTS: usize = 6;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_when_the_server_is_killed_twenty_times() {
     within(Duration::from_secs(240), run()).await;
+}
+
+/// Kills that hit an accept while it is under way, more or less.
+const ACCEPTS: u32 = 25;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_accept_that_a_kill_interrupts_is_answered_after_all() {
+    within(Duration::from_secs(120), async {
+        let mut server = Server::start().await;
+        let desk = server.desk().await;
+        for number in 0..ACCEPTS {
+            let mut customer = server.guest("Cleo").await;
+            let audience = customer.request_audience(&desk.queue).await.expect("a place in the queue");
+            let accept = json!({"queue_id": desk.queue});
+            let accepting = desk.agent.start("accept_audience", accept, Vec::new());
+            tokio::time::sleep(Duration::from_millis(rand::random_range(0..12))).await;
+            server.kill();
+            server.restart().await;
+            let answer = tokio::time::timeout(Duration::from_secs(10), accepting.event()).await;
+            let accepted = answer.unwrap_or_else(|_| panic!("accept {number} is never answered"));
+            let accepted = accepted.expect("an audience");
+            assert_eq!(accepted.at("/channel_attrs/audience_id"), &audience["audience_id"]);
+            let joined = customer.events.named("channel_joined").await.expect("a channel");
+            assert_eq!(joined["channel_id"], accepted["channel_id"]);
+        }
+    })
+    .await;
 }
 
 async fn run() {

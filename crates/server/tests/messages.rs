@@ -1,44 +1,15 @@
-//! Messages: sending, receiving, history.
+//! Messages: sending, receiving, refusing.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
-use levee_client::Bytes;
 use levee_client::session::Target;
-use levee_client::{Error, Event, Options};
-use serde_json::{Value, json};
+use levee_client::{Bytes, Error, Options};
+use serde_json::json;
 use support::people::Person;
+use support::rooms::{ascending, is_message, room, with};
 use support::{LIMIT, Server, refused, within};
-
-/// A channel with an operator and members of these names.
-async fn room(server: &Server, names: &[&str]) -> (Vec<Person>, Target) {
-    let mut people = vec![server.guest("Ann").await];
-    let channel = people[0].create_channel(json!({})).await.unwrap();
-    for name in names {
-        let person = server.guest(name).await;
-        person.join_channel(&channel).await.unwrap();
-        people.push(person);
-    }
-    (people, Target::Channel(channel))
-}
-
-fn texts_only() -> Value {
-    json!({"message_types": ["ninchat.com/text"]})
-}
-
-fn ascending() -> Value {
-    json!({"message_types": ["ninchat.com/text"], "history_order": 1})
-}
-
-fn with(mut parameters: Value, name: &str, value: impl Into<Value>) -> Value {
-    parameters[name] = value.into();
-    parameters
-}
-
-fn is_message(event: &Event) -> bool {
-    event.name() == "message_received" && !event.str("message_type").starts_with("ninchat.com/info/")
-}
 
 #[tokio::test]
 async fn a_message_reaches_everybody_and_answers_its_sender() {
@@ -93,78 +64,6 @@ async fn all_readers_see_one_order() {
         let history = people[1].load_history(&room, with(ascending(), "history_length", 1000)).await.unwrap();
         orders.push(history.messages.iter().map(|m| (m.str("message_id").to_owned(), m.text())).collect());
         assert!(orders.iter().all(|order| *order == orders[0]));
-    })
-    .await;
-}
-
-/// Ten texts, "1" to "10"; returns their ids.
-async fn ten(person: &Person, room: &Target) -> Vec<String> {
-    let mut ids = Vec::new();
-    for number in 1..=10 {
-        ids.push(person.send_text(room, &number.to_string()).await.unwrap().str("message_id").to_owned());
-    }
-    ids
-}
-
-#[tokio::test]
-async fn a_history_counts_down_in_the_order_that_was_asked_for() {
-    within(LIMIT, async {
-        let server = Server::start().await;
-        let (people, room) = room(&server, &[]).await;
-        let ids = ten(&people[0], &room).await;
-        // Newest first is the default.
-        let latest = people[0].load_history(&room, with(texts_only(), "history_length", 3)).await.unwrap();
-        assert_eq!(latest.texts(), ["10", "9", "8"]);
-        assert_eq!(latest.results["history_length"], 3);
-        assert_eq!(latest.results["message_id"], ids[7].as_str());
-        let left: Vec<_> = latest.messages.iter().map(|m| m["history_length"].as_u64().unwrap()).collect();
-        assert_eq!(left, [2, 1, 0]);
-        let first = with(with(ascending(), "history_length", 3), "message_id", "");
-        let oldest = people[0].load_history(&room, first).await.unwrap();
-        assert_eq!(oldest.texts(), ["1", "2", "3"]);
-        assert_eq!(oldest.results["message_id"], ids[2].as_str());
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_history_goes_on_from_a_message_without_it() {
-    within(LIMIT, async {
-        let server = Server::start().await;
-        let (people, room) = room(&server, &[]).await;
-        let ids = ten(&people[0], &room).await;
-        let before = with(with(texts_only(), "message_id", ids[4].as_str()), "history_length", 2);
-        assert_eq!(people[0].load_history(&room, before).await.unwrap().texts(), ["4", "3"]);
-        let after = with(with(ascending(), "message_id", ids[4].as_str()), "history_length", 2);
-        assert_eq!(people[0].load_history(&room, after).await.unwrap().texts(), ["6", "7"]);
-        let end =
-            people[0].load_history(&room, with(ascending(), "message_id", ids[9].as_str())).await.unwrap();
-        assert_eq!((end.messages.len(), &end.results["history_length"]), (0, &json!(0)));
-        assert!(end.results["message_id"].is_null());
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_history_is_filtered_by_type_fold_and_content() {
-    within(LIMIT, async {
-        let server = Server::start().await;
-        let (people, room) = room(&server, &[]).await;
-        let ann = &people[0];
-        ann.send_text(&room, "a red lamp").await.unwrap();
-        ann.send_text(&room, "a blue lamp").await.unwrap();
-        let folded = json!({"message_type": "ninchat.com/text", "message_fold": true});
-        let answer = ann.send_message(&room, folded, &json!({"text": "a folded lamp"})).await.unwrap();
-        assert_eq!(answer["message_fold"], true);
-        ann.send_message(&room, json!({"message_type": "example.org/x"}), &json!({"y": 1})).await.unwrap();
-        let load = async |parameters: Value| ann.load_history(&room, parameters).await.unwrap();
-        assert_eq!(load(ascending()).await.texts(), ["a red lamp", "a blue lamp", "a folded lamp"]);
-        assert_eq!(load(with(ascending(), "message_fold", true)).await.texts(), ["a folded lamp"]);
-        let by = with(with(ascending(), "filter_property", "text"), "filter_substring", "blue");
-        assert_eq!(load(by).await.texts(), ["a blue lamp"]);
-        let others = load(json!({"message_types": ["example.org/*"]})).await;
-        assert_eq!((others.messages.len(), others.messages[0].payload()), (1, json!({"y": 1})));
-        assert_eq!(load(json!({"message_types": []})).await.messages.len(), 0);
     })
     .await;
 }

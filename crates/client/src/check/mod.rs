@@ -198,9 +198,9 @@ fn received(
     reads: &[&str],
     conversations: &HashMap<&str, Stored<'_>>,
 ) {
-    // The texts that came under each id, and the last id, of each conversation.
+    // The texts that came under each id, and the latest id and text of each conversation.
     let mut texts: HashMap<(&str, &str), &str> = HashMap::new();
-    let mut last: HashMap<&str, &str> = HashMap::new();
+    let mut latest: HashMap<&str, (&str, &str)> = HashMap::new();
     for message in &record.received {
         let (conversation, id) = (message.conversation.as_str(), message.message_id.as_str());
         if let Some(text) = texts.insert((conversation, id), &message.text) {
@@ -212,11 +212,12 @@ fn received(
             continue;
         }
         verdict.delivered += 1;
-        let last = last.entry(conversation).or_default();
-        if id < *last {
-            verdict.add(Kind::Reordered, &record.who, format!("{} as {id} after {last}", message.text));
+        let last = latest.entry(conversation).or_default();
+        if id < last.0 {
+            let about = format!("{} as {id} after {} as {}", message.text, last.1, last.0);
+            verdict.add(Kind::Reordered, &record.who, about);
         } else {
-            *last = id;
+            *last = (id, &message.text);
         }
         let stored = conversations.get(conversation);
         let known = stored.and_then(|stored| stored.at.get(message.text.as_str()).map(|at| (stored, at)));

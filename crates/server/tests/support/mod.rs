@@ -4,10 +4,12 @@
 
 pub(crate) mod people;
 mod process;
+pub(crate) mod rooms;
 
 pub(crate) use process::Server;
 
-use levee_client::{Error, Event};
+use levee_client::{Error, Event, RawSocket};
+use serde_json::json;
 use std::future::Future;
 use std::time::Duration;
 
@@ -36,4 +38,16 @@ pub(crate) fn assert_error(event: &Event, error_type: &str, action_id: Option<u6
         ("error", error_type, action_id),
         "{event:?}"
     );
+}
+
+/// Asks for a pong: the connection and its session are well.
+pub(crate) async fn is_well(socket: &mut RawSocket) {
+    let number = rand::random_range(1_000_000_000..2_000_000_000u64);
+    let pong = socket.ask(json!({"action": "ping", "action_id": number}), &[]).await.expect("an answer");
+    assert_eq!((pong.name(), pong.action_id()), ("pong", Some(number)));
+}
+
+/// The next error.
+pub(crate) async fn error(socket: &mut RawSocket) -> Event {
+    socket.named("error").await.expect("an answer")
 }

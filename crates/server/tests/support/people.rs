@@ -52,6 +52,17 @@ impl Server {
         RawSocket::connect(&self.address()).await.expect("a connection")
     }
 
+    /// A new connection that resumes a session and acknowledges up to an event.
+    pub(crate) async fn resume(&self, session: &str, event_id: Option<u64>) -> RawSocket {
+        let mut socket = self.raw().await;
+        let mut header = json!({"action": "resume_session", "session_id": session});
+        if let Some(id) = event_id {
+            header["event_id"] = id.into();
+        }
+        socket.action(header, &[]).await.expect("to send");
+        socket
+    }
+
     /// An organisation with one queue and one agent.
     pub(crate) async fn desk(&self) -> Desk {
         self.desk_with(json!({"name": "Help"})).await
