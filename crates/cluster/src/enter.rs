@@ -120,6 +120,7 @@ impl Hub {
     pub async fn create_session(
         self: &Rc<Self>,
         create: CreateSession,
+        action_id: Option<u64>,
         connection: Connection,
         number: u64,
     ) -> Result<Addr<SessionActor>, Rejection> {
@@ -165,7 +166,7 @@ impl Hub {
         let order = json!({"Enter": {"create": new, "proof": proof, "session": session, "row": row}});
         self.ask(Stream::user(&user), order).await?;
         let bounds = self.shared.options.session_bounds;
-        let birth = Birth::New { session_id: session_id.clone(), user_auth: token };
+        let birth = Birth::New { session_id, user_auth: token, action_id };
         let machine = Session::new(types, 0, bounds);
         Ok(SessionActor::open(self.clone(), session, shard, user, machine, birth, Some((connection, number))))
     }

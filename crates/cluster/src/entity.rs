@@ -64,6 +64,8 @@ pub(crate) struct EntityActor<M: Machine> {
     /// Forwards that are not confirmed, per receiver in order; the first of each is under way.
     forwards: HashMap<Stream, VecDeque<(Id, Value)>>,
     snapshot_at: u64,
+    /// The first job in the inbox was refused once, by a copy of the realm that was read before it came.
+    rechecked: bool,
     line: LineClock,
 }
 
@@ -87,6 +89,7 @@ impl<M: Machine> EntityActor<M> {
             busy: true,
             forwards: HashMap::new(),
             snapshot_at: 0,
+            rechecked: false,
             line: LineClock::default(),
         };
         actor.start().recipient()

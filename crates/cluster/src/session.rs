@@ -56,6 +56,8 @@ pub(crate) enum Birth {
         session_id: Id,
         /// The token of a new user.
         user_auth: Option<Id>,
+        /// The client's number for the action that created it.
+        action_id: Option<u64>,
     },
     /// It comes back from the store.
     Again,

@@ -15,8 +15,8 @@ pub(crate) enum Complete {
     Action(Box<(Envelope, Bytes, Vec<Bytes>)>),
     /// Something that can't be an action, with its action id if it has one.
     Malformed(Rejection, Option<u64>),
-    /// Nothing that could be understood any more.
-    Hopeless(Rejection),
+    /// Nothing after it could be understood any more.
+    Hopeless(Rejection, Option<u64>),
 }
 
 /// Collects the frames of one connection.
@@ -71,7 +71,8 @@ impl Frames {
         let refused =
             (missing > limits::PARTS as u64).then(|| Rejection::new(ErrorType::PayloadHasTooManyParts));
         if missing > LONGEST_SKIP {
-            return Some(Complete::Hopeless(Rejection::new(ErrorType::PayloadHasTooManyParts)));
+            let refused = Rejection::new(ErrorType::PayloadHasTooManyParts);
+            return Some(Complete::Hopeless(refused, envelope.action_id));
         }
         let begun = Box::new(Begun { envelope, header, parts: Vec::new(), bytes: 0, missing, refused });
         if missing > 0 {
@@ -139,7 +140,7 @@ mod tests {
             );
         }
         let header = text(r#"{"action":"ping","frames":4294967295}"#);
-        assert!(matches!(Frames::default().take(header), Some(Complete::Hopeless(_))));
+        assert!(matches!(Frames::default().take(header), Some(Complete::Hopeless(..))));
         let mut frames = Frames::default();
         assert!(frames.take(text(r#"{"action":"ping","action_id":4,"frames":40}"#)).is_none());
         let refused = (0..40).filter_map(|_| frames.take(text("x"))).next();

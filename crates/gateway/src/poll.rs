@@ -65,7 +65,7 @@ async fn answer(context: &Shared, arbiter: u16, header: Bytes) -> Result<Vec<Str
             .map_err(refuse)?;
         let (sender, receiver) = oneshot::channel();
         let opened = node.on(arbiter, move |hub| async move {
-            hub.create_session(create, Connection::Poll(sender), number).await
+            hub.create_session(create, action_id, Connection::Poll(sender), number).await
         });
         opened.await.unwrap_or_else(busy).map_err(refuse)?;
         return Ok(wait(receiver, OPENING).await);

@@ -179,8 +179,8 @@ impl WebSocket {
                 }
                 _ => self.refuse(&rejection, action_id, ctx),
             },
-            Some(Complete::Hopeless(rejection)) => {
-                self.refuse(&rejection, None, ctx);
+            Some(Complete::Hopeless(rejection, action_id)) => {
+                self.refuse(&rejection, action_id, ctx);
                 self.close(ws::CloseCode::Policy, "hopeless_frame", ctx);
             }
         }
@@ -242,7 +242,7 @@ impl WebSocket {
                 let (node, arbiter, number) = (self.context().node.clone(), self.here.number, self.number);
                 let opening = async move {
                     node.on(arbiter, move |hub| async move {
-                        hub.create_session(create, connection, number).await
+                        hub.create_session(create, action_id, connection, number).await
                     })
                     .await
                 };

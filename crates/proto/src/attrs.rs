@@ -7,6 +7,7 @@ use crate::catalog::AttributeInfo;
 use crate::error::Rejection;
 use crate::limits;
 use crate::types::{Id, Object, Text};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// Who may write an attribute.
@@ -62,9 +63,22 @@ impl Value for Object {
     }
 }
 
-/// Tells `null` (unset) from absent (leave).
-fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(d: D) -> Result<Option<Option<T>>, D::Error> {
-    Option::<T>::deserialize(d).map(Some)
+/// Takes an attribute out of an object: absent (leave), `null` (unset) or a value.
+fn take<T: DeserializeOwned, E: serde::de::Error>(
+    object: &mut Object,
+    name: &str,
+) -> Result<Option<Option<T>>, E> {
+    object
+        .remove(name)
+        .map(|value| {
+            serde_json::from_value(value).map_err(|error| E::custom(format_args!("{name}: {error}")))
+        })
+        .transpose()
+}
+
+/// An attribute's name on the wire.
+fn wire(name: &'static str) -> &'static str {
+    name.strip_prefix("r#").unwrap_or(name)
 }
 
 macro_rules! attributes {
@@ -77,12 +91,21 @@ macro_rules! attributes {
         )* }
 
         #[doc = concat!("A change of [`", stringify!($name), "`].")]
-        #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Default, PartialEq, Serialize)]
         pub struct $patch { $(
             #[doc = concat!("`", stringify!($attr), "`: absent, `null` or a value.")]
-            #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+            #[serde(skip_serializing_if = "Option::is_none")]
             pub $attr: Option<Option<$ty>>,
         )* }
+
+        // By hand, for a derived one takes arrays too.
+        impl<'de> Deserialize<'de> for $patch {
+            #[allow(unused_mut, unused_variables)]
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let mut object = Object::deserialize(deserializer)?;
+                Ok(Self { $( $attr: take(&mut object, wire(stringify!($attr)))?, )* })
+            }
+        }
 
         impl $name {
             /// The table of these attributes.
@@ -100,7 +123,7 @@ macro_rules! attributes {
 
             /// The attributes that this names.
             pub fn names(&self) -> Vec<&'static str> {
-                let all: &[(bool, &'static str)] = &[ $( (self.$attr.is_some(), stringify!($attr)) ),* ];
+                let all: &[(bool, &'static str)] = &[ $( (self.$attr.is_some(), wire(stringify!($attr))) ),* ];
                 all.iter().filter(|(named, _)| *named).map(|(_, name)| *name).collect()
             }
 
@@ -252,5 +275,30 @@ impl QueueAttrs {
     #[must_use]
     pub fn public(&self) -> Self {
         Self { ignore_secure_metadata: None, ninchat_metadata: None, ..self.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_patch_tells_absent_from_null_and_refuses_what_is_no_object() {
+        let patch: QueueAttrsPatch = serde_json::from_value(json!({"name": null, "closed": true})).unwrap();
+        assert_eq!((patch.name.clone(), patch.closed, patch.capacity), (Some(None), Some(Some(true)), None));
+        for wrong in [json!([]), json!("x"), json!({"closed": "yes"}), json!({"capacity": -1})] {
+            assert!(serde_json::from_value::<QueueAttrsPatch>(wrong.clone()).is_err(), "{wrong}");
+        }
+        let file: FileAttrsPatch = serde_json::from_value(json!({"type": "text/plain"})).unwrap();
+        assert_eq!(file.names(), ["type"]);
+    }
+
+    #[test]
+    fn a_boolean_set_to_false_is_unset() {
+        let mut attrs = QueueAttrs { closed: Some(true), ..QueueAttrs::default() };
+        let patch: QueueAttrsPatch = serde_json::from_value(json!({"closed": false})).unwrap();
+        patch.apply(&mut attrs);
+        assert_eq!(attrs, QueueAttrs::default());
     }
 }

@@ -40,6 +40,10 @@ impl Envelope {
     /// # Errors
     /// `request_malformed`, and the action id where that much could be read.
     pub fn parse(header: &[u8]) -> Result<Self, (Rejection, Option<u64>)> {
+        // A derived reader takes arrays too.
+        if header.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+            return Err((Rejection::malformed("the header is not an object"), None));
+        }
         let envelope: Self = serde_json::from_slice(header).map_err(|e| {
             let text = e.to_string();
             let reason = text.split(" at line ").next().unwrap_or_default();

@@ -102,6 +102,18 @@ impl<M: Machine> EntityActor<M> {
                 batch.bytes += act.parts.iter().map(bytes::Bytes::len).sum::<usize>();
             }
             let result = self.decide_one(&mut batch.now, input, realm.as_deref().map(|e| &e.machine));
+            // Somebody who became a member just now must not be refused by an old copy of the realm.
+            if let (Err(_), Some(id)) = (&result, realm.as_ref().and(self.entity.machine.realm().cloned()))
+                && !self.rechecked
+            {
+                self.inbox.push_front(job);
+                if batch.is_empty() {
+                    self.rechecked = true;
+                    self.refresh_realm(id, ctx);
+                }
+                break;
+            }
+            self.rechecked = false;
             batch.done.push(Done { job, result });
         }
         batch

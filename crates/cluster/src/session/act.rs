@@ -57,7 +57,7 @@ impl SessionActor {
     ) -> Result<(), Rejection> {
         let action_id = envelope.action_id;
         let stream = match &action {
-            Action::Session(action) => return self.own(action, action_id, ctx),
+            Action::Session(action) => return self.own(action, envelope, ctx),
             Action::User(UserAction::DescribeUser(describe))
                 if describe.user_id.as_ref().is_none_or(|id| *id == self.user) =>
             {
@@ -132,12 +132,18 @@ impl SessionActor {
     fn own(
         &mut self,
         action: &SessionAction,
-        action_id: Option<u64>,
+        envelope: &Envelope,
         ctx: &mut Context<Self>,
     ) -> Result<(), Rejection> {
+        let action_id = envelope.action_id;
         match action {
             SessionAction::CreateSession(_) => {
                 Err(Rejection::malformed("a connection has one session, and this one has it"))
+            }
+            SessionAction::ResumeSession(_)
+                if envelope.session_id.as_ref().is_some_and(|id| ids::digest(id) != self.id) =>
+            {
+                Err(Rejection::malformed("a connection has one session, and this one has another"))
             }
             // The acknowledgement in its envelope is all that there is to it.
             SessionAction::ResumeSession(_) => {

@@ -33,7 +33,7 @@ impl SessionActor {
         }
         let follows = follows(&attached.summary);
         match birth {
-            Birth::New { session_id, user_auth } => {
+            Birth::New { session_id, user_auth, action_id } => {
                 // From now on: what was before, the client loads as history.
                 let streams: Vec<_> = follows.into_iter().map(|(stream, _)| stream).collect();
                 for stream in &streams {
@@ -41,7 +41,7 @@ impl SessionActor {
                 }
                 // No event may come before this one, so others are held back until all have answered.
                 let purpose = Purpose::Created { session_id, user_auth, user: attached.summary.clone() };
-                self.gather(purpose, None, streams, ctx);
+                self.gather(purpose, action_id, streams, ctx);
             }
             Birth::Again => {
                 for (stream, seq) in follows {

@@ -45,7 +45,8 @@ impl SessionActor {
     ) {
         if let Purpose::Created { session_id, user_auth, .. } = &purpose {
             // Held back until this is told.
-            self.birth = Some(Birth::New { session_id: session_id.clone(), user_auth: user_auth.clone() });
+            let (session_id, user_auth) = (session_id.clone(), user_auth.clone());
+            self.birth = Some(Birth::New { session_id, user_auth, action_id });
         }
         let number = self.gathers.last().map_or(0, |last| last.number + 1);
         let gather = Gather { purpose, action_id, missing, got: Vec::new(), number };
@@ -97,7 +98,7 @@ impl SessionActor {
             Purpose::Created { session_id, user_auth, user } => {
                 let has = self.belongings(gather.got);
                 let event = created(session_id, self.user.clone(), user_auth, &user, has);
-                self.tell(Arc::new(Body::new(&event)), None, ctx);
+                self.tell(Arc::new(Body::new(&event)), gather.action_id, ctx);
                 return self.go_on(ctx);
             }
             Purpose::Found { user } => {

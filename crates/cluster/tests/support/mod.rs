@@ -100,7 +100,7 @@ impl Client {
         let way = Connection::Socket(Ear { sender }.start().recipient(), Arc::<Flow>::default());
         let create = serde_json::from_value(create).unwrap();
         let session = node
-            .on(0, move |hub| async move { hub.create_session(create, way, 1).await })
+            .on(0, move |hub| async move { hub.create_session(create, None, way, 1).await })
             .await
             .expect("the node runs")
             .expect("a session");

@@ -26,14 +26,9 @@ impl Conversation {
             ConversationAction::SendMessage(send) => self.send(at, actor, standing, send, parts),
             ConversationAction::LoadHistory(load) => self.load(actor, standing, load),
             ConversationAction::UpdateDialogue(update) => self.update_dialogue(at, actor, update),
-            // A private channel looks absent from outside.
-            _ if !channel || self.attrs.private.is_some() && !standing.may(Right::SeeChannel) => {
-                Err(Self::absent(at.id))
-            }
+            // What one may not see looks absent.
+            _ if !channel || self.is_hidden_from(standing) => Err(Self::absent(at.id)),
             ConversationAction::DescribeChannel(_) => {
-                if self.realm.is_some() && standing == Standing::Stranger && self.attrs.public.is_none() {
-                    return Err(Self::absent(at.id));
-                }
                 Ok(Step::emit(Answer::event(&views::found(self, at, &actor.user, standing))))
             }
             ConversationAction::UpdateChannel(update) => {
@@ -119,12 +114,6 @@ impl Conversation {
     fn join(&self, at: &Moment<'_>, actor: &Actor, standing: Standing) -> Decision {
         if self.members.contains_key(&actor.user) {
             return Err(Rejection::denied().because("you are a member already").about("channel_id", at.id));
-        }
-        let outside_realm =
-            self.realm.is_some() && standing == Standing::Stranger && self.attrs.public.is_none();
-        let invited_only = self.attrs.private.is_some() && standing < Standing::Operator;
-        if outside_realm || invited_only {
-            return Err(Self::absent(at.id));
         }
         if self.attrs.suspended.is_some() {
             return Err(Rejection::denied().about("channel_id", at.id));

@@ -11,7 +11,7 @@ mod views;
 pub use records::{ConversationOrder, ConversationRecord, Member};
 
 use crate::machine::{Columns, Entry, Glance, Input, Machine, Moment, Step};
-use crate::rights::Standing;
+use crate::rights::{Right, Standing};
 use crate::view::View;
 use levee_proto::attrs::ChannelAttrs;
 use levee_proto::messages::flags;
@@ -75,6 +75,14 @@ impl Conversation {
             None => Standing::Stranger,
         };
         in_realm.max(here)
+    }
+
+    /// Whether the channel looks absent: a private one to all but its members, one of a realm to those
+    /// outside.
+    fn is_hidden_from(&self, standing: Standing) -> bool {
+        let invited_only = self.attrs.private.is_some() && !standing.may(Right::SeeChannel);
+        let of_realm = self.realm.is_some() && self.attrs.public.is_none();
+        invited_only || of_realm && standing == Standing::Stranger
     }
 
     /// The other user of a dialogue.

@@ -95,6 +95,9 @@ pub enum Synchronous {
 pub struct SqliteStore {
     queue: mpsc::Sender<Queued>,
     pool: SqlitePool,
+    /// Where the pool's connections live: questions are asked there, for a thread that ends in the middle
+    /// of one can't give its connection back.
+    runtime: tokio::runtime::Handle,
     leases: Arc<Mutex<Leases>>,
     clock: Clock,
 }
@@ -131,7 +134,7 @@ impl SqliteStore {
         let (queue, waiting) = mpsc::channel(options.queue.max(1));
         let writer = Writer::new(path, options, lock, connection, leases.clone(), clock.clone()).await?;
         writer.spawn(waiting)?;
-        Ok(Self { queue, pool, leases, clock })
+        Ok(Self { queue, pool, runtime: tokio::runtime::Handle::current(), leases, clock })
     }
 
     /// Finishes what was queued, writes the log back into the file and lets go of it. Further calls of
@@ -158,6 +161,17 @@ impl SqliteStore {
     }
 }
 
+impl SqliteStore {
+    async fn ask<T, F>(&self, question: impl FnOnce(SqlitePool) -> F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let asked = self.runtime.spawn(question(self.pool.clone())).await;
+        asked.map_err(|error| StoreError::Unavailable(error.to_string()))?
+    }
+}
+
 #[async_trait]
 impl Streams for SqliteStore {
     async fn commit(&self, commit: Commit) -> Result<()> {
@@ -165,18 +179,20 @@ impl Streams for SqliteStore {
     }
 
     async fn read(&self, query: Read) -> Result<Vec<Record>> {
-        reader::read(&self.pool, &query).await
+        self.ask(|pool| async move { reader::read(&pool, &query).await }).await
     }
 
     async fn head(&self, stream: &str) -> Result<u64> {
-        reader::head(&self.pool, stream).await
+        let stream = Key::from(stream);
+        self.ask(|pool| async move { reader::head(&pool, &stream).await }).await
     }
 }
 
 #[async_trait]
 impl Snapshots for SqliteStore {
     async fn load(&self, stream: &str) -> Result<Option<Snapshot>> {
-        reader::snapshot(&self.pool, stream).await
+        let stream = Key::from(stream);
+        self.ask(|pool| async move { reader::snapshot(&pool, &stream).await }).await
     }
 
     async fn save(&self, stream: &str, snapshot: Snapshot) -> Result<()> {
@@ -187,22 +203,25 @@ impl Snapshots for SqliteStore {
 #[async_trait]
 impl Directory for SqliteStore {
     async fn get(&self, namespace: &str, key: &str) -> Result<Option<Entry>> {
-        reader::entry(&self.pool, namespace, key).await
+        let (namespace, key) = (Key::from(namespace), Key::from(key));
+        self.ask(|pool| async move { reader::entry(&pool, &namespace, &key).await }).await
     }
 
     async fn list(&self, namespace: &str, prefix: &str, after: &str, limit: usize) -> Result<Vec<Entry>> {
-        reader::list(&self.pool, namespace, prefix, after, limit).await
+        let (namespace, prefix, after) = (Key::from(namespace), Key::from(prefix), Key::from(after));
+        self.ask(|pool| async move { reader::list(&pool, &namespace, &prefix, &after, limit).await }).await
     }
 }
 
 #[async_trait]
 impl Agenda for SqliteStore {
     async fn due(&self, shard: Shard, until: Micros, limit: usize) -> Result<Vec<AgendaItem>> {
-        reader::due(&self.pool, shard, until, limit).await
+        self.ask(|pool| async move { reader::due(&pool, shard, until, limit).await }).await
     }
 
     async fn open(&self, stream: &str) -> Result<Vec<AgendaItem>> {
-        reader::open(&self.pool, stream).await
+        let stream = Key::from(stream);
+        self.ask(|pool| async move { reader::open(&pool, &stream).await }).await
     }
 
     async fn done(&self, items: Vec<(Shard, Key, Key)>) -> Result<()> {
