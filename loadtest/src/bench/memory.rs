@@ -8,25 +8,29 @@ use std::time::Duration;
 /// How many sessions, and how long they are left alone.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Idle {
-    /// Sessions that fill what is filled only once.
-    pub(crate) warm_up: usize,
-    /// Sessions that are measured.
-    pub(crate) sessions: usize,
-    /// How long they are idle before memory is looked at.
+    /// Sessions that come at a time.
+    pub(crate) wave: usize,
+    /// How often that many come to be measured, after a first wave that is not.
+    pub(crate) waves: usize,
+    /// How long they are idle after each wave.
     pub(crate) rest: Duration,
 }
 
-/// Resident bytes per session, beyond what the first ones cost.
+/// Resident bytes per session, beyond what the first wave cost. What a wave needs in passing (its users,
+/// while they are awake) and then gives back, the first one has brought in already, and the next one finds.
 ///
 /// # Errors
 /// When a session can't be opened.
 pub(crate) async fn per_session(subject: &Subject, idle: Idle) -> Result<f64> {
-    let warm_up = open_many(subject.address, idle.warm_up).await?;
-    tokio::time::sleep(idle.rest).await;
-    let before = subject.resident()?;
-    let measured = open_many(subject.address, idle.sessions).await?;
-    tokio::time::sleep(idle.rest).await;
+    let mut sessions = Vec::new();
+    let mut before = 0;
+    for wave in 0..=idle.waves {
+        sessions.push(open_many(subject.address, idle.wave).await?);
+        tokio::time::sleep(idle.rest).await;
+        if wave == 0 {
+            before = subject.resident()?;
+        }
+    }
     let after = subject.resident()?;
-    drop((warm_up, measured));
-    Ok((after as f64 - before as f64) / idle.sessions as f64)
+    Ok((after as f64 - before as f64) / (idle.wave * idle.waves) as f64)
 }

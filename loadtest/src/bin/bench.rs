@@ -31,7 +31,7 @@ struct Arguments {
     /// What to measure: memory, cpu or both.
     #[arg(long, default_value = "both", value_parser = ["both", "memory", "cpu"])]
     only: String,
-    /// Idle sessions that are measured, after a quarter of them as a warm-up.
+    /// Idle sessions that are measured, in waves, after one such wave as a warm-up.
     #[arg(long, default_value_t = 8_000)]
     sessions: usize,
     /// Conversations of two.
@@ -52,7 +52,9 @@ struct Arguments {
 }
 
 /// Seconds after which what is idle leaves the server's memory.
-const PASSIVATE: u64 = 5;
+const PASSIVATE: u64 = 2;
+/// In how many waves idle sessions come.
+const WAVES: usize = 4;
 /// Bytes of a message.
 const BYTES: usize = 200;
 
@@ -92,12 +94,12 @@ async fn whole(arguments: &Arguments) -> Result<bool> {
 
 async fn memory(arguments: &Arguments, report: &mut Report) -> Result<()> {
     let idle = Idle {
-        warm_up: arguments.sessions.div_ceil(4),
-        sessions: arguments.sessions,
+        wave: arguments.sessions.div_ceil(WAVES),
+        waves: WAVES,
         // Entities leave at a look around after they were idle long enough.
-        rest: Duration::from_secs(2 * PASSIVATE + 2),
+        rest: Duration::from_secs(2 * PASSIVATE + 3),
     };
-    println!("memory: {} sessions after {}, each idle for {:?}", idle.sessions, idle.warm_up, idle.rest);
+    println!("memory: {} sessions in {WAVES} waves, idle for {:?} after each", idle.wave * WAVES, idle.rest);
     let relay = Subject::relay(&arguments.relay)?;
     report.memory.push(("bare relay", per_session(&relay, idle).await?, false));
     drop(relay);
