@@ -118,6 +118,8 @@ pub struct Hub {
     pub(crate) calls: Calls,
     pub(crate) confirmed: RefCell<Vec<(Shard, Id, Id)>>,
     pub(crate) dirty: RefCell<HashSet<Id>>,
+    /// Sessions that ended, by the tick, until their rows are surely gone.
+    pub(crate) ended: RefCell<HashMap<Id, u64>>,
     questions: RefCell<HashMap<u64, oneshot::Sender<Result<Value, Rejection>>>>,
     next_question: Cell<u64>,
     pub(crate) ticks: Cell<u64>,
@@ -142,6 +144,7 @@ impl Hub {
             calls: Calls::default(),
             confirmed: RefCell::default(),
             dirty: RefCell::default(),
+            ended: RefCell::default(),
             questions: RefCell::default(),
             next_question: Cell::new(0),
             ticks: Cell::new(0),
@@ -293,6 +296,8 @@ impl Hub {
         for session in dirty.iter().filter_map(|id| self.sessions.borrow().get(id).cloned()) {
             let _ = session.try_send(SessionMessage::Save);
         }
+        let now = self.ticks.get();
+        self.ended.borrow_mut().retain(|_, since| now - *since < 60);
         self.save_confirmed();
         self.passivate();
         self.retry_attaching();

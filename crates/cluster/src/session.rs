@@ -114,7 +114,7 @@ pub struct SessionActor {
     /// Where the connection comes from.
     peer: Text,
     /// Streams that it follows, and what to announce once their owners answer.
-    follows: HashMap<Stream, Option<Entering>>,
+    follows: HashMap<Stream, Following>,
     /// Queues that it follows only to see whether they are open.
     watched: HashSet<Stream>,
     gathers: Vec<Gather>,
@@ -137,11 +137,13 @@ struct Flags {
     ended: bool,
 }
 
-/// A stream that was entered just now: its owner's answer is announced.
-#[derive(Debug)]
-pub(crate) struct Entering {
-    seq: u64,
-    command: Option<Command>,
+/// How a session stands to a stream that it follows.
+#[derive(Debug, Default)]
+pub(crate) struct Following {
+    /// The record by which its user entered it; 0 if the session only looks on.
+    entered: u64,
+    /// Set until its owner has answered and that is announced: the command that caused it.
+    announce: Option<Option<Command>>,
 }
 
 impl SessionActor {
@@ -228,6 +230,8 @@ impl SessionActor {
             let _ = socket.try_send(Outgoing::Close(event, reason));
         }
         if for_good {
+            // Its row goes with the user's next commit: until then it must not come back from there.
+            self.hub.ended.borrow_mut().insert(self.id.clone(), self.hub.ticks.get());
             let (hub, user, session) = (self.hub.clone(), self.user.clone(), self.id.clone());
             actix::spawn(async move {
                 let order = serde_json::json!({"Leave": {"session": session}});

@@ -11,6 +11,7 @@ mod views;
 
 pub use records::{NewUser, Proof, UserOrder, UserRecord};
 
+use crate::Command;
 use crate::machine::{Columns, Entry, Glance, Input, Machine, Moment, Step};
 use crate::view::{Stream, View, roles};
 use levee_proto::attrs::{IdentityAttrs, UserAttrs};
@@ -44,11 +45,11 @@ pub struct User {
     /// Open sessions, by digest.
     pub sessions: BTreeMap<Id, Presence>,
     /// Channels, with the record by which the user joined.
-    pub channels: BTreeMap<Id, u64>,
+    pub channels: BTreeMap<Id, Entered>,
     /// Dialogues by the other user: the conversation, and the record by which it began.
     pub dialogues: BTreeMap<Id, (Id, u64)>,
     /// Realms, with the record by which the user joined.
-    pub realms: BTreeMap<Id, u64>,
+    pub realms: BTreeMap<Id, Entered>,
     /// Queues that the user serves.
     pub queues: BTreeMap<Id, u64>,
     /// Queues in which the user waits.
@@ -69,6 +70,16 @@ pub struct Presence {
     pub away: bool,
 }
 
+/// How the user came into something.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entered {
+    /// The record by which it happened.
+    pub seq: u64,
+    /// The command that caused it: a session that comes back after a crash still owes the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Command>,
+}
+
 /// A place in a queue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Wait {
@@ -76,6 +87,9 @@ pub struct Wait {
     pub audience: Id,
     /// The record of the queue by which it was requested.
     pub seq: u64,
+    /// The command that caused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Command>,
 }
 
 impl User {
@@ -109,13 +123,18 @@ impl User {
     }
 
     /// What a session of the user follows beside the user, each from where.
-    pub fn follows(&self) -> Vec<(Stream, u64)> {
+    pub fn follows(&self) -> Vec<(Stream, Entered)> {
+        let entered = |seq: u64| Entered { seq, command: None };
         let mut all = Vec::new();
-        all.extend(self.realms.iter().map(|(id, seq)| (Stream::realm(id), *seq)));
-        all.extend(self.queues.iter().map(|(id, seq)| (Stream::queue(id), *seq)));
-        all.extend(self.waiting.iter().map(|(id, wait)| (Stream::queue(id), wait.seq)));
-        all.extend(self.channels.iter().map(|(id, seq)| (Stream::conversation(id), *seq)));
-        all.extend(self.dialogues.values().map(|(id, seq)| (Stream::conversation(id), *seq)));
+        all.extend(self.realms.iter().map(|(id, how)| (Stream::realm(id), how.clone())));
+        all.extend(self.queues.iter().map(|(id, seq)| (Stream::queue(id), entered(*seq))));
+        all.extend(
+            self.waiting.iter().map(|(id, wait)| {
+                (Stream::queue(id), Entered { seq: wait.seq, command: wait.command.clone() })
+            }),
+        );
+        all.extend(self.channels.iter().map(|(id, how)| (Stream::conversation(id), how.clone())));
+        all.extend(self.dialogues.values().map(|(id, seq)| (Stream::conversation(id), entered(*seq))));
         all
     }
 }
@@ -173,8 +192,8 @@ impl Machine for User {
                 self.attrs = attrs;
                 self.settings = settings;
             }
-            UserRecord::ChannelJoined { channel, seq, .. } => {
-                self.channels.insert(channel, seq);
+            UserRecord::ChannelJoined { channel, seq, command } => {
+                self.channels.insert(channel, Entered { seq, command });
             }
             UserRecord::ChannelParted { channel } => {
                 self.channels.remove(&channel);
@@ -183,8 +202,8 @@ impl Machine for User {
             UserRecord::DialogueBegan { peer, dialogue, seq, .. } => {
                 self.dialogues.insert(peer, (dialogue, seq));
             }
-            UserRecord::RealmJoined { realm, seq, .. } => {
-                self.realms.insert(realm, seq);
+            UserRecord::RealmJoined { realm, seq, command } => {
+                self.realms.insert(realm, Entered { seq, command });
             }
             UserRecord::RealmParted { realm } => {
                 self.realms.remove(&realm);
@@ -195,8 +214,8 @@ impl Machine for User {
             UserRecord::QueueParted { queue } => {
                 self.queues.remove(&queue);
             }
-            UserRecord::WaitBegan { queue, audience, seq, .. } => {
-                self.waiting.insert(queue, Wait { audience, seq });
+            UserRecord::WaitBegan { queue, audience, seq, command } => {
+                self.waiting.insert(queue, Wait { audience, seq, command });
             }
             UserRecord::WaitEnded { queue } => {
                 self.waiting.remove(&queue);

@@ -1,10 +1,10 @@
 //! How a session begins: it follows its user, then all that the user belongs to.
 
 use super::gather::Purpose;
-use super::{Birth, Entering, SessionActor};
+use super::{Birth, Following, SessionActor};
 use crate::letter::Attached;
 use actix::prelude::*;
-use levee_domain::user::{FOLLOWS, READ};
+use levee_domain::user::{Entered, FOLLOWS, READ};
 use levee_domain::view::Stream;
 use levee_proto::{ErrorType, Object, Rejection, Text, events};
 use serde_json::Value;
@@ -35,23 +35,27 @@ impl SessionActor {
         match birth {
             Birth::New { session_id, user_auth, action_id } => {
                 // From now on: what was before, the client loads as history.
-                let streams: Vec<_> = follows.into_iter().map(|(stream, _)| stream).collect();
-                for stream in &streams {
-                    self.follow(stream, None);
+                let mut streams = Vec::new();
+                for (stream, how) in follows {
+                    let following = Following { entered: how.seq, announce: None };
+                    self.follows.insert(stream.clone(), following);
+                    self.follow(&stream, None);
+                    streams.push(stream);
                 }
                 // No event may come before this one, so others are held back until all have answered.
                 let purpose = Purpose::Created { session_id, user_auth, user: attached.summary.clone() };
                 self.gather(purpose, action_id, streams, ctx);
             }
             Birth::Again => {
-                for (stream, seq) in follows {
+                for (stream, how) in follows {
                     match self.machine.cursor(&stream) {
-                        Some(cursor) => self.follow(&stream, Some(cursor)),
-                        // The client may not have heard that its user entered it.
-                        None => {
-                            self.follows.insert(stream.clone(), Some(Entering { seq, command: None }));
-                            self.follow(&stream, Some(seq));
+                        Some(cursor) => {
+                            let following = Following { entered: how.seq, announce: None };
+                            self.follows.insert(stream.clone(), following);
+                            self.follow(&stream, Some(cursor));
                         }
+                        // The client may not have heard that its user entered it.
+                        None => self.enter(stream, how.seq, how.command),
                     }
                 }
                 self.go_on(ctx);
@@ -71,7 +75,7 @@ impl SessionActor {
 }
 
 /// What a user's sessions follow.
-fn follows(summary: &Object) -> Vec<(Stream, u64)> {
+fn follows(summary: &Object) -> Vec<(Stream, Entered)> {
     summary.get(FOLLOWS).cloned().and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default()
 }
 

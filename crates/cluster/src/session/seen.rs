@@ -1,7 +1,7 @@
 //! What a session sees of the streams that it follows.
 
 use super::connection::WINDOW;
-use super::{CloseReason, Connection, Entering, SessionActor};
+use super::{CloseReason, Connection, Following, SessionActor};
 use crate::letter::Attached;
 use crate::publish::Shown;
 use actix::prelude::*;
@@ -60,17 +60,21 @@ impl SessionActor {
 
     /// The user entered a stream: the session follows it, and announces that.
     pub(super) fn enter(&mut self, stream: Stream, seq: u64, command: Option<Command>) {
-        let entering = Entering { seq, command };
-        let known = self.follows.insert(stream.clone(), Some(entering)).is_some();
-        if known {
+        let known = self.follows.get(&stream).map(|following| following.entered);
+        if known.is_some_and(|entered| entered >= seq) {
+            return; // announced already, or about to be
+        }
+        self.follows.insert(stream.clone(), Following { entered: seq, announce: Some(command) });
+        if known.is_some() {
             self.ask_again(&stream);
         } else {
             self.follow(&stream, Some(seq));
         }
     }
 
+    /// Follows a stream without announcing it.
     pub(super) fn follow(&mut self, stream: &Stream, after: Option<u64>) {
-        self.follows.entry(stream.clone()).or_insert(None);
+        self.follows.entry(stream.clone()).or_default();
         let attach = self.hub.attaching(&self.id, &self.user);
         self.hub.follow(stream, attach, after);
     }
@@ -96,11 +100,12 @@ impl SessionActor {
             }
             self.born(&attached, ctx);
         }
-        if let Some(entering) = self.follows.get_mut(&stream).and_then(Option::take) {
-            let action_id = entering.command.filter(|c| c.session == self.id).map(|c| c.action_id);
+        let entered = self.follows.get(&stream).map_or(0, |following| following.entered);
+        if let Some(command) = self.follows.get_mut(&stream).and_then(|following| following.announce.take()) {
+            let action_id = command.filter(|c| c.session == self.id).map(|c| c.action_id);
             if let Some(body) = attached.entry.clone() {
                 let splice = Splice { action_id, ..Splice::default() };
-                self.push(body, splice, None, Some((&stream, entering.seq)), ctx);
+                self.push(body, splice, None, Some((&stream, entered)), ctx);
             }
             if stream.kind == levee_domain::Kind::Queue {
                 self.stop_watching(&stream);

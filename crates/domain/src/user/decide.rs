@@ -82,7 +82,11 @@ impl User {
             refusal: Rejection::new(ErrorType::Internal),
         }));
         if self.sessions.len() == 1 {
-            self.vanish(me, &mut step, self.attrs.guest.is_some());
+            let guest = self.attrs.guest.is_some();
+            self.vanish(me, &mut step, guest);
+            if guest {
+                step.records.push(UserRecord::Deleted { user: me.clone() });
+            }
         }
         step
     }

@@ -79,6 +79,7 @@ fn who_leaves_for_good_waits_no_more_and_a_guest_is_nowhere_any_more() {
         (Stream::new(Kind::Conversation, "00c"), "Gone".into()),
     ];
     assert_eq!(forwards(&last), orders);
+    assert_eq!(refused(table.order(enter(Value::Null, token("token"), "s3"))), Some(ErrorType::AccessDenied));
 }
 
 #[test]
@@ -106,7 +107,7 @@ fn sessions_learn_what_to_follow() {
     let views = User::views(&ID.into(), 3, 0, &step.records[0]);
     let stream = Stream::new(Kind::Conversation, "00c");
     assert_eq!(views[0].effect, Effect::Follow { stream: stream.clone(), from: 7, command: None });
-    assert_eq!(table.entity.machine.follows(), [(stream, 7)]);
+    assert_eq!(table.entity.machine.follows(), [(stream, Entered { seq: 7, command: None })]);
 }
 
 #[test]
