@@ -269,29 +269,32 @@ impl<M: Machine> EntityActor<M> {
         let first = self.line.news && due(self.line.told, LINE_EVERY);
         if full || first {
             let at = self.entity.moment(crate::now(), &self.stream.id, None);
-            if let Some(mut line) = self.entity.machine.line(&at) {
-                if !full {
-                    line.users.truncate(crate::follow::FIRST);
-                }
-                self.line.news = false;
-                self.line.told = Some(now);
-                if full {
-                    self.line.news_for_all = false;
-                    self.line.told_all = Some(now);
-                }
-                let line = LineUp {
-                    stream: self.stream.clone(),
-                    full,
-                    users: line.users,
-                    members: line.members,
-                    watchers: line.watchers,
-                    waiting: line.waiting,
-                };
-                for seat in self.hub.follows.seats(&self.stream) {
-                    self.hub.send(&seat, Letter::Line(line.clone()));
-                }
-                self.hub.line_up(&line);
+            let Some(mut line) = self.entity.machine.line(&at) else {
+                // Only queues have a line: there is nothing to tell, now or later.
+                (self.line.news, self.line.news_for_all) = (false, false);
+                return;
+            };
+            if !full {
+                line.users.truncate(crate::follow::FIRST);
             }
+            self.line.news = false;
+            self.line.told = Some(now);
+            if full {
+                self.line.news_for_all = false;
+                self.line.told_all = Some(now);
+            }
+            let line = LineUp {
+                stream: self.stream.clone(),
+                full,
+                users: line.users,
+                members: line.members,
+                watchers: line.watchers,
+                waiting: line.waiting,
+            };
+            for seat in self.hub.follows.seats(&self.stream) {
+                self.hub.send(&seat, Letter::Line(line.clone()));
+            }
+            self.hub.line_up(&line);
         }
         if (self.line.news || self.line.news_for_all) && !self.line.armed {
             self.line.armed = true;

@@ -98,6 +98,10 @@ impl Hub {
             let mut streams = self.follows.streams.borrow_mut();
             let follow = streams.entry(stream.clone()).or_default();
             if !follow.followers.iter().any(|f| f.session == attach.session) {
+                if follow.followers.is_empty() {
+                    // Most streams have one or two followers, and there are many streams.
+                    follow.followers.reserve_exact(1);
+                }
                 follow.followers.push(Follower {
                     session: attach.session.clone(),
                     address,

@@ -330,6 +330,10 @@ impl Hub {
             let _ = slot.address.try_send(EntityMessage::Sleep);
         }
         self.realms.forget_unused();
+        // After a rush, room for what has left is given back.
+        let mut entities = self.entities.borrow_mut();
+        let used = entities.len() * 2;
+        entities.shrink_to(used);
     }
 }
 

@@ -24,7 +24,7 @@ use levee_domain::session::Session;
 use levee_domain::view::Stream;
 use levee_proto::attrs::UserAttrs;
 use levee_proto::envelope::Splice;
-use levee_proto::{Body, Envelope, Id, Rejection, Text};
+use levee_proto::{Body, Envelope, ErrorType, Id, Rejection, Text};
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
@@ -269,6 +269,10 @@ impl Handler<SessionMessage> for SessionActor {
 
     fn handle(&mut self, message: SessionMessage, ctx: &mut Self::Context) {
         if self.flags.ended {
+            if let SessionMessage::Connect(Connection::Socket(socket, _), ..) = message {
+                let gone = Body::error(&Rejection::new(ErrorType::SessionNotFound));
+                let _ = socket.try_send(Outgoing::Close(Some(Arc::new(gone)), CloseReason::Gone));
+            }
             return;
         }
         let waits = self.birth.is_some()

@@ -247,6 +247,11 @@ pub trait Machine: Default + Clone + Serialize + DeserializeOwned + Send + Unpin
     /// Takes in what is not recorded: presence, typing. Called after the input was decided.
     fn absorb(&mut self, _input: &Input<Self::Order>) {}
 
+    /// Whether an input may be one that `absorb` takes in: the others need not be kept for it.
+    fn absorbs(_input: &Input<Self::Order>) -> bool {
+        false
+    }
+
     /// What followers see of a record. Must depend on the record alone, for whoever was away gets it
     /// from the store.
     fn views(id: &Id, seq: u64, time: u64, entry: &Entry<Self::Record>) -> Vec<View>;

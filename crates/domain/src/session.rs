@@ -228,7 +228,7 @@ impl Session {
             self.marks.pop_front();
             self.advance(stream, seq);
         }
-        if self.buffer.is_empty() && self.buffer.capacity() > 4 {
+        if self.buffer.is_empty() && self.buffer.capacity() > 0 {
             self.buffer = VecDeque::new();
             self.marks = VecDeque::new();
         }

@@ -234,6 +234,10 @@ impl Machine for User {
         }
     }
 
+    fn absorbs(input: &Input<UserOrder>) -> bool {
+        matches!(input, Input::Order(UserOrder::Presence { .. }))
+    }
+
     fn absorb(&mut self, input: &Input<UserOrder>) {
         if let Input::Order(UserOrder::Presence { session, connected }) = input
             && let Some(presence) = self.sessions.get_mut(session)

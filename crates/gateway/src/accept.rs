@@ -10,13 +10,16 @@ use actix_web::dev::AppConfig;
 use actix_web::{App, web};
 use levee_cluster::Node;
 use rustls::ServerConfig;
+use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 /// How long a client may take for a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -94,7 +97,7 @@ impl Gateway {
 struct Accepted {
     socket: TcpStream,
     peer: SocketAddr,
-    _permit: tokio::sync::OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
 }
 
 async fn accept(
@@ -115,7 +118,7 @@ async fn accept(
             Ok((socket, peer)) => {
                 let _ = socket.set_nodelay(true);
                 turn = (turn + 1) % lanes.len();
-                if lanes[turn].send(Accepted { socket, peer, _permit: permit }).await.is_err() {
+                if lanes[turn].send(Accepted { socket, peer, permit }).await.is_err() {
                     return;
                 }
             }
@@ -153,7 +156,7 @@ async fn serve_with<I, F, Fut>(
 ) where
     I: AsyncRead + AsyncWrite + Unpin + 'static,
     F: Fn(TcpStream) -> Fut + Clone + 'static,
-    Fut: Future<Output = std::io::Result<I>>,
+    Fut: Future<Output = io::Result<I>>,
 {
     let here = websocket::Arbiter::start(context.clone(), arbiter);
     let routes_context = context.clone();
@@ -179,21 +182,71 @@ async fn serve_with<I, F, Fut>(
             return;
         }
     };
-    while let Some(Accepted { socket, peer, _permit }) = sockets.recv().await {
+    while let Some(Accepted { socket, peer, permit }) = sockets.recv().await {
         let (service, handshake, metrics) = (service.clone(), handshake.clone(), context.metrics.clone());
         actix::spawn(async move {
-            metrics.connections.inc();
+            let place = Place::taken(metrics.connections, permit);
             match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake(socket)).await {
                 Ok(Ok(io)) => {
-                    if let Err(error) = service.call((io, Some(peer))).await {
+                    if let Err(error) = service.call((Placed { io, _place: place }, Some(peer))).await {
                         tracing::debug!(%error, %peer, "a connection failed");
                     }
                 }
                 Ok(Err(error)) => tracing::debug!(%error, %peer, "a TLS handshake failed"),
                 Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
             }
-            metrics.connections.dec();
-            drop(_permit);
         });
+    }
+}
+
+/// A connection's place among those that may be open: given back when the last who holds the socket
+/// lets go of it, which may be another task than the one that accepted it.
+struct Place {
+    open: prometheus::IntGauge,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Place {
+    fn taken(open: prometheus::IntGauge, permit: OwnedSemaphorePermit) -> Self {
+        open.inc();
+        Self { open, _permit: permit }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.open.dec();
+    }
+}
+
+/// A socket with its place.
+struct Placed<I> {
+    io: I,
+    _place: Place,
+}
+
+impl<I: AsyncRead + Unpin> AsyncRead for Placed<I> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buffer)
+    }
+}
+
+impl<I: AsyncWrite + Unpin> AsyncWrite for Placed<I> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }

@@ -14,6 +14,7 @@ use actix_codec::Framed;
 use actix_http::{Request, StatusCode, h1, ws as handshake};
 use actix_web_actors::ws;
 use bytes::Bytes;
+use bytestring::ByteString;
 use levee_cluster::session::OVERHEAD;
 use levee_cluster::{CloseReason, Connection, Outgoing, SessionActor, SessionMessage};
 use levee_proto::envelope::Splice;
@@ -33,7 +34,8 @@ const WAITING: usize = 256;
 /// How many batches of events may wait for a connection.
 const MAILBOX: usize = 4096;
 
-/// Takes an upgraded request over.
+/// Takes an upgraded request over: answers it, and leaves the socket to a task of its own, so that what
+/// served the request (its head, its buffers, the task itself) does not live as long as the socket.
 pub(crate) async fn upgrade<I>(here: Arbiter, request: Request, mut framed: Framed<I, h1::Codec>)
 where
     I: AsyncRead + AsyncWrite + Unpin + 'static,
@@ -52,10 +54,11 @@ where
     if send_head(&mut framed, response).await.is_err() {
         return;
     }
-    let parts = framed.into_parts();
     let peer: Text = request.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default().into();
+    let parts = framed.into_parts();
     let socket = Rc::new(Socket::new(parts.io));
-    let early = parts.read_buf.freeze();
+    // A copy, for the buffer itself is far larger than what is in it.
+    let early = Bytes::copy_from_slice(&parts.read_buf);
     let actor = WebSocket {
         number: here.context.connection_number(),
         here: here.clone(),
@@ -68,7 +71,7 @@ where
     here.watch(socket.link());
     let codec = handshake::Codec::new().max_size(LARGEST_FRAME);
     let output = ws::WebsocketContext::with_codec(actor, pump::Input::new(socket.clone(), early), codec);
-    pump::run(socket, output).await;
+    actix::spawn(pump::run(socket, Box::pin(output)));
 }
 
 async fn send_head<I>(framed: &mut Framed<I, h1::Codec>, response: actix_http::Response<()>) -> Result<(), ()>
@@ -143,8 +146,8 @@ impl WebSocket {
         }
         ctx.text(body.framed(splice));
         for part in &body.parts {
-            match std::str::from_utf8(part) {
-                Ok(text) => ctx.text(text.to_owned()),
+            match ByteString::try_from(part.clone()) {
+                Ok(text) => ctx.text(text),
                 Err(_) => ctx.binary(part.clone()),
             }
         }
@@ -306,9 +309,7 @@ impl WebSocket {
                             let _ = session.try_send(SessionMessage::Act(act));
                             return actor.close(ws::CloseCode::Normal, "closed", ctx);
                         }
-                        let way = actor.way(ctx);
-                        let connect = SessionMessage::Connect(way, actor.number, act.0.event_id);
-                        let _ = session.try_send(connect);
+                        actor.connect(&session, act.0.event_id, ctx);
                     }
                     actor.link.bind(session.clone());
                     actor.state = State::Bound(session);
@@ -317,6 +318,22 @@ impl WebSocket {
                     }
                 }
                 Err(rejection) => actor.refuse(&rejection, action_id, ctx),
+            }
+        }));
+    }
+
+    /// Has a session take this connection. It may end at this moment: then the client must hear of it.
+    fn connect(
+        &self,
+        session: &Addr<SessionActor>,
+        event_id: Option<u64>,
+        ctx: &mut ws::WebsocketContext<Self>,
+    ) {
+        let connect = SessionMessage::Connect(self.way(ctx), self.number, event_id);
+        ctx.spawn(session.send(connect).into_actor(self).map(|taken, actor, ctx| {
+            if taken.is_err() {
+                actor.state = State::New;
+                actor.refuse(&Rejection::new(ErrorType::SessionNotFound), None, ctx);
             }
         }));
     }
@@ -359,7 +376,7 @@ impl Actor for WebSocket {
 impl StreamHandler<Result<ws::Message, ws::ProtocolError>> for WebSocket {
     fn handle(&mut self, message: Result<ws::Message, ws::ProtocolError>, ctx: &mut Self::Context) {
         self.link.heard();
-        self.context().metrics.frames.with_label_values(&["in"]).inc();
+        self.context().metrics.frames_in.inc();
         match message {
             Ok(ws::Message::Text(text)) => self.frame(text.into_bytes(), ctx),
             Ok(ws::Message::Binary(data)) => self.frame(data, ctx),
@@ -391,7 +408,7 @@ impl Handler<Outgoing> for WebSocket {
         match outgoing {
             Outgoing::Events(events) => {
                 let mut bytes = OVERHEAD;
-                self.context().metrics.frames.with_label_values(&["out"]).inc_by(events.len() as u64);
+                self.context().metrics.frames_out.inc_by(events.len() as u64);
                 for event in events {
                     bytes += event.body.size();
                     self.write(&event.body, event.splice, event.bare, ctx);

@@ -72,8 +72,8 @@ impl<M: Machine> EntityActor<M> {
     pub(super) fn decide(&mut self, ctx: &mut Context<Self>) -> Batch<M> {
         let mut batch = Batch { after: self.entity.seq, now: crate::now(), done: Vec::new(), bytes: 0 };
         while batch.done.len() < JOBS && batch.bytes < BYTES {
-            let Some(job) = self.inbox.pop_front() else { break };
-            let input = match input::<M>(&job) {
+            let Some(mut job) = self.inbox.pop_front() else { break };
+            let input = match input::<M>(&mut job) {
                 Ok(input) => input,
                 Err(rejection) => {
                     batch.done.push(Done { job, result: Err(rejection) });
@@ -129,14 +129,16 @@ impl<M: Machine> EntityActor<M> {
         let at = self.entity.moment(*now, &id, realm);
         *now = at.now;
         let first = self.entity.seq + 1;
-        let absorbed = input.clone();
+        let absorbed = M::absorbs(&input).then(|| input.clone());
         match self.entity.decide(&at, input)? {
             Decided::Repeated(seq) => Ok(Product::Repeated(seq)),
             Decided::Step(step) => {
                 for record in &step.records {
                     self.entity.apply(*now, record);
                 }
-                self.entity.machine.absorb(&absorbed);
+                if let Some(absorbed) = absorbed {
+                    self.entity.machine.absorb(&absorbed);
+                }
                 Ok(Product::Step { first, records: step.records, emits: step.emits })
             }
         }
@@ -149,7 +151,7 @@ impl<M: Machine> EntityActor<M> {
 }
 
 /// What a job asks the machine; `None` if it is not for the machine.
-fn input<M: Machine>(job: &Job) -> Result<Option<Input<M::Order>>, Rejection> {
+fn input<M: Machine>(job: &mut Job) -> Result<Option<Input<M::Order>>, Rejection> {
     let order = |value: &serde_json::Value| {
         serde_json::from_value(value.clone()).map(|order| Some(Input::Order(order))).map_err(|error| {
             tracing::error!(%error, "an order can't be read");
@@ -158,10 +160,11 @@ fn input<M: Machine>(job: &Job) -> Result<Option<Input<M::Order>>, Rejection> {
     };
     match job {
         Job::Act(act) => {
-            let Act { actor, parts, .. } = &**act;
-            let action = match &act.action {
-                Some(action) => action.clone(),
-                None => Action::decode(&act.name, &act.header)?,
+            let Act { actor, parts, action, name, header, .. } = &mut **act;
+            // Should the job have to be decided again, its header still tells the action.
+            let action = match action.take() {
+                Some(action) => action,
+                None => Action::decode(name, header)?,
             };
             Ok(Some(Input::Action(actor.clone(), action, parts.clone())))
         }

@@ -173,6 +173,16 @@ impl Machine for Conversation {
         }
     }
 
+    fn absorbs(input: &Input<ConversationOrder>) -> bool {
+        match input {
+            Input::Action(_, Action::Conversation(ConversationAction::SendMessage(send)), _) => {
+                send.message_ttl.is_some()
+            }
+            Input::Action(_, action, _) => matches!(action, Action::Member(_)),
+            Input::Order(order) => matches!(order, ConversationOrder::Presence { .. }),
+        }
+    }
+
     fn absorb(&mut self, input: &Input<ConversationOrder>) {
         match input {
             Input::Order(ConversationOrder::Presence { user, connected }) => {

@@ -147,16 +147,66 @@ impl<I: AsyncRead + Unpin> Stream for Input<I> {
     }
 }
 
+/// What the actor's context puts out. Boxed by whoever starts the task, which would hold it twice else.
+pub(super) type Output = Pin<Box<dyn Stream<Item = Result<Bytes, actix_web::Error>>>>;
+
+/// Bytes that wait for the socket: usually one piece, which is written as it is; copied together only
+/// if there are several.
+#[derive(Default)]
+enum Waiting {
+    #[default]
+    Nothing,
+    One(Bytes),
+    Several(BytesMut),
+}
+
+impl Waiting {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Nothing => &[],
+            Self::One(bytes) => bytes,
+            Self::Several(bytes) => bytes,
+        }
+    }
+    fn len(&self) -> usize {
+        self.bytes().len()
+    }
+    fn is_empty(&self) -> bool {
+        self.bytes().is_empty()
+    }
+    fn push(&mut self, bytes: Bytes) {
+        match self {
+            Self::Nothing => *self = Self::One(bytes),
+            Self::One(first) => {
+                let mut several = BytesMut::with_capacity((first.len() + bytes.len()) * 2);
+                several.extend_from_slice(first);
+                several.extend_from_slice(&bytes);
+                *self = Self::Several(several);
+            }
+            Self::Several(several) => several.extend_from_slice(&bytes),
+        }
+    }
+    /// Forgets what was written; nothing is held once that is all.
+    fn advance(&mut self, written: usize) {
+        if written >= self.len() {
+            *self = Self::Nothing;
+            return;
+        }
+        match self {
+            Self::Nothing => {}
+            Self::One(bytes) => bytes.advance(written),
+            Self::Several(bytes) => bytes.advance(written),
+        }
+    }
+}
+
 /// Runs a connection to its end. While the other side does not read, the context is not polled, so
 /// that whatever comes for it waits (and is counted) where it is.
-pub(super) async fn run<I>(
-    socket: Rc<Socket<I>>,
-    output: impl Stream<Item = Result<Bytes, actix_web::Error>> + 'static,
-) where
+pub(super) async fn run<I>(socket: Rc<Socket<I>>, mut output: Output)
+where
     I: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut output = Box::pin(output);
-    let mut waiting = BytesMut::new();
+    let mut waiting = Waiting::default();
     let mut ended = false;
     poll_fn(|cx| {
         let link = &socket.link;
@@ -169,7 +219,7 @@ pub(super) async fn run<I>(
         loop {
             while !ended && waiting.len() < WRITE {
                 match output.as_mut().poll_next(cx) {
-                    Poll::Ready(Some(Ok(bytes))) => waiting.extend_from_slice(&bytes),
+                    Poll::Ready(Some(Ok(bytes))) => waiting.push(bytes),
                     Poll::Ready(Some(Err(_)) | None) => ended = true,
                     Poll::Pending => break,
                 }
@@ -184,10 +234,9 @@ pub(super) async fn run<I>(
                 if ended {
                     return Poll::Ready(());
                 }
-                waiting = BytesMut::new();
                 return Poll::Pending;
             }
-            match Pin::new(&mut *io).poll_write(cx, &waiting) {
+            match Pin::new(&mut *io).poll_write(cx, waiting.bytes()) {
                 Poll::Ready(Ok(written)) if written > 0 => {
                     waiting.advance(written);
                     if waiting.is_empty() {
