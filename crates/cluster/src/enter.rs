@@ -130,7 +130,7 @@ impl Hub {
             .ok_or_else(|| Rejection::new(ErrorType::Internal).because("this node is not ready"))?;
         let session_id = ids::from_bytes(shard, &rand::random::<[u8; 17]>());
         let session = ids::digest(&session_id);
-        let types: Arc<[Text]> = create.message_types.clone().into();
+        let types = self.alike.types(&create.message_types);
         let mut token = None;
         let (user, proof, new) = if let (Some(user), Some(auth)) = (&create.user_id, &create.user_auth) {
             (user.clone(), Proof::Token(ids::digest(auth)), None)
@@ -214,19 +214,19 @@ impl Hub {
         let absent = || Rejection::new(ErrorType::SessionNotFound);
         let session = ids::digest(session_id);
         if let Some(address) = self.sessions.borrow().get(&session) {
-            return Ok(address.clone());
+            return Ok(Addr::clone(address));
         }
         let entry =
             self.shared.store.get(SESSIONS, &session).await.map_err(unavailable)?.ok_or_else(absent)?;
         let row: SessionRow = serde_json::from_slice(&entry.value).map_err(|_| absent())?;
         // Somebody else may have asked meanwhile.
         if let Some(address) = self.sessions.borrow().get(&session) {
-            return Ok(address.clone());
+            return Ok(Addr::clone(address));
         }
         let cursors =
             row.cursors.iter().filter_map(|(key, seq)| Some((Stream::from_key(key)?, *seq))).collect();
         let bounds = self.shared.options.session_bounds;
-        let machine = Session::revived(row.types.into(), row.ceiling, cursors, bounds);
+        let machine = Session::revived(self.alike.types(&row.types), row.ceiling, cursors, bounds);
         let shard = ids::shard(session_id).ok_or_else(absent)?;
         tracing::debug!(%session, user = %row.user, "a session is back from the store");
         Ok(SessionActor::open(self.clone(), session, shard, row.user, machine, Birth::Again, None))

@@ -43,7 +43,8 @@ struct Follow {
 /// A session that follows a stream.
 struct Follower {
     session: Id,
-    address: Addr<SessionActor>,
+    /// Shared with the hub's list: an address is some hundred bytes large.
+    address: Rc<Addr<SessionActor>>,
     user: Id,
     roles: Roles,
     /// The next record to show; 0 means whatever comes after the head at the time of attaching.

@@ -3,6 +3,7 @@
 //! Everything here runs on the hub's own thread. Letters from other threads come through the mailbox
 //! of [`HubActor`], letters from other nodes through the bus.
 
+use crate::alike::Alike;
 use crate::call::Calls;
 use crate::entity::{self, EntityMessage};
 use crate::follow::Follows;
@@ -111,11 +112,12 @@ pub struct Hub {
     pub seat: Seat,
     /// What it shares with the other hubs of its node.
     pub shared: Arc<Shared>,
-    pub(crate) sessions: RefCell<HashMap<Id, Addr<SessionActor>>>,
+    pub(crate) sessions: RefCell<HashMap<Id, Rc<Addr<SessionActor>>>>,
     pub(crate) entities: RefCell<HashMap<Stream, EntitySlot>>,
     pub(crate) follows: Follows,
     pub(crate) realms: Realms,
     pub(crate) calls: Calls,
+    pub(crate) alike: Alike,
     pub(crate) confirmed: RefCell<Vec<(Shard, Id, Id)>>,
     pub(crate) dirty: RefCell<HashSet<Id>>,
     /// Sessions that ended, by the tick, until their rows are surely gone.
@@ -142,6 +144,7 @@ impl Hub {
             follows: Follows::default(),
             realms: Realms::default(),
             calls: Calls::default(),
+            alike: Alike::default(),
             confirmed: RefCell::default(),
             dirty: RefCell::default(),
             ended: RefCell::default(),

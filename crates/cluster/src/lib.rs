@@ -5,6 +5,7 @@
 //! another thread of the node, or on another node. This crate knows nothing of HTTP.
 
 mod agenda;
+mod alike;
 pub mod call;
 pub mod enter;
 mod entity;

@@ -18,15 +18,15 @@ use crate::publish::Shown;
 use actix::prelude::*;
 use bytes::Bytes;
 use gather::Gather;
-use levee_domain::Command;
 pub use levee_domain::session::Numbered;
 use levee_domain::session::Session;
 use levee_domain::view::Stream;
+use levee_domain::{Command, Few};
 use levee_proto::attrs::UserAttrs;
 use levee_proto::envelope::Splice;
 use levee_proto::{Body, Envelope, ErrorType, Id, Rejection, Text};
 use serde::{Deserialize, Serialize};
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -114,13 +114,11 @@ pub struct SessionActor {
     /// Where the connection comes from.
     peer: Text,
     /// Streams that it follows, and what to announce once their owners answer.
-    follows: HashMap<Stream, Following>,
-    /// Queues that it follows only to see whether they are open.
-    watched: HashSet<Stream>,
+    follows: Few<Stream, Following>,
     gathers: Vec<Gather>,
-    held: VecDeque<SessionMessage>,
-    birth: Option<Birth>,
-    read: HashMap<Id, u64>,
+    /// Set until it has begun.
+    beginning: Option<Box<Beginning>>,
+    read: Few<Id, u64>,
     connected: bool,
     away_since: Instant,
     flags: Flags,
@@ -137,13 +135,23 @@ struct Flags {
     ended: bool,
 }
 
+/// A session that has not begun yet.
+struct Beginning {
+    /// How it is to begin; taken once its user has answered.
+    birth: Option<Birth>,
+    /// What came meanwhile.
+    held: VecDeque<SessionMessage>,
+}
+
 /// How a session stands to a stream that it follows.
 #[derive(Debug, Default)]
 pub(crate) struct Following {
     /// The record by which its user entered it; 0 if the session only looks on.
     entered: u64,
     /// Set until its owner has answered and that is announced: the command that caused it.
-    announce: Option<Option<Command>>,
+    announce: Option<Box<Option<Command>>>,
+    /// It is a queue that is followed only to see whether it is open.
+    watched: bool,
 }
 
 impl SessionActor {
@@ -170,17 +178,15 @@ impl SessionActor {
             connection,
             connection_number,
             peer: Text::default(),
-            follows: HashMap::new(),
-            watched: HashSet::new(),
+            follows: Few::default(),
             gathers: Vec::new(),
-            held: VecDeque::new(),
-            birth: Some(birth),
-            read: HashMap::new(),
+            beginning: Some(Box::new(Beginning { birth: Some(birth), held: VecDeque::new() })),
+            read: Few::default(),
             away_since: Instant::now(),
             flags: Flags { dirty: !fresh, ..Flags::default() },
         };
         let address = actor.start();
-        hub.sessions.borrow_mut().insert(id, address.clone());
+        hub.sessions.borrow_mut().insert(id, Rc::new(address.clone()));
         address
     }
 
@@ -241,7 +247,7 @@ impl SessionActor {
                 }
             });
         }
-        let streams: Vec<_> = self.follows.drain().map(|(stream, _)| stream).collect();
+        let streams: Vec<_> = self.follows.take().map(|(stream, _)| stream).collect();
         for stream in streams {
             self.hub.unfollow(&stream, &self.id);
         }
@@ -275,17 +281,16 @@ impl Handler<SessionMessage> for SessionActor {
             }
             return;
         }
-        let waits = self.birth.is_some()
-            && matches!(
-                message,
-                SessionMessage::Act(_)
-                    | SessionMessage::Seen(..)
-                    | SessionMessage::Latest(..)
-                    | SessionMessage::Malformed(..)
-            );
-        if waits {
-            if self.held.len() < HELD {
-                self.held.push_back(message);
+        let waits = matches!(
+            message,
+            SessionMessage::Act(_)
+                | SessionMessage::Seen(..)
+                | SessionMessage::Latest(..)
+                | SessionMessage::Malformed(..)
+        );
+        if let Some(beginning) = self.beginning.as_mut().filter(|_| waits) {
+            if beginning.held.len() < HELD {
+                beginning.held.push_back(message);
             } else {
                 self.hub.shared.metrics.drop("session_held");
             }

@@ -6,6 +6,7 @@
 
 pub mod conversation;
 pub mod entity;
+pub mod few;
 pub mod machine;
 pub mod queue;
 pub mod realm;
@@ -17,5 +18,6 @@ pub mod user;
 pub mod view;
 
 pub use entity::Entity;
+pub use few::Few;
 pub use machine::{Actor, Answer, Command, Emit, History, Input, Machine, Moment, Step};
 pub use view::{Effect, Kind, Line, Stream, To, View, roles};

@@ -4,10 +4,11 @@
 //! reserved it (the *ceiling*), so that it never stands for two contents, not even after a crash.
 //! Buffers are bounded by count and bytes; one more event than that and the session is lost.
 
+use crate::Few;
 use crate::view::Stream;
 use levee_proto::envelope::Splice;
 use levee_proto::{Body, ErrorType, Id, Rejection, Text, messages};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// How many event numbers are reserved at a time.
@@ -81,9 +82,9 @@ pub struct Session {
     bytes: usize,
     buffer: VecDeque<Numbered>,
     marks: VecDeque<Mark>,
-    cursors: BTreeMap<Stream, u64>,
+    cursors: Few<Stream, u64>,
     cursors_changed: bool,
-    actions: BTreeMap<u64, Option<u64>>,
+    actions: Few<u64, Option<u64>>,
     newest_action: u64,
     latest: Vec<(Text, Arc<Body>)>,
 }
@@ -107,7 +108,7 @@ impl Session {
     pub fn revived(
         message_types: Arc<[Text]>,
         ceiling: u64,
-        cursors: BTreeMap<Stream, u64>,
+        cursors: Few<Stream, u64>,
         bounds: Bounds,
     ) -> Self {
         Self { ceiling, cursors, ..Self::new(message_types, ceiling, bounds) }
@@ -156,7 +157,7 @@ impl Session {
     /// Notes that a record was dealt with, whether or not it showed an event.
     pub fn mark(&mut self, stream: &Stream, seq: u64) {
         if self.last == self.acknowledged {
-            self.advance(stream.clone(), seq);
+            self.advance(stream, seq);
         } else if let Some(mark) =
             self.marks.back_mut().filter(|mark| mark.event_id == self.last && mark.stream == *stream)
         {
@@ -167,8 +168,8 @@ impl Session {
     }
 
     /// A cursor never goes back: an entry that is announced once more stands before what came since.
-    fn advance(&mut self, stream: Stream, seq: u64) {
-        let cursor = self.cursors.entry(stream).or_default();
+    fn advance(&mut self, stream: &Stream, seq: u64) {
+        let cursor = self.cursors.or_default(stream);
         if *cursor < seq {
             *cursor = seq;
             self.cursors_changed = true;
@@ -226,7 +227,7 @@ impl Session {
         while let Some(mark) = self.marks.front().filter(|mark| mark.event_id <= event_id) {
             let (stream, seq) = (mark.stream.clone(), mark.seq);
             self.marks.pop_front();
-            self.advance(stream, seq);
+            self.advance(&stream, seq);
         }
         if self.buffer.is_empty() && self.buffer.capacity() > 0 {
             self.buffer = VecDeque::new();
@@ -295,15 +296,15 @@ impl Session {
 
     /// Replies to actions up to this number are acknowledged.
     pub fn settled(&self) -> u64 {
-        self.actions.first_key_value().map_or(self.newest_action, |(id, _)| id - 1)
+        self.actions.keys().next().map_or(self.newest_action, |id| id - 1)
     }
 
-    /// The cursors, if they changed since this was last asked.
-    pub fn take_changed_cursors(&mut self) -> Option<BTreeMap<Stream, u64>> {
-        std::mem::take(&mut self.cursors_changed).then(|| self.cursors.clone())
+    /// The cursors are being saved as they are.
+    pub fn saving_cursors(&mut self) {
+        self.cursors_changed = false;
     }
 
-    /// Whether cursors changed since they were last taken.
+    /// Whether cursors changed since they were last saved.
     pub fn has_changed_cursors(&self) -> bool {
         self.cursors_changed
     }
@@ -314,7 +315,7 @@ impl Session {
     }
 
     /// All cursors.
-    pub fn cursors(&self) -> &BTreeMap<Stream, u64> {
+    pub fn cursors(&self) -> &Few<Stream, u64> {
         &self.cursors
     }
 

@@ -13,7 +13,7 @@ use actix::prelude::*;
 use actix_codec::Framed;
 use actix_http::{Request, StatusCode, h1, ws as handshake};
 use actix_web_actors::ws;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 use levee_cluster::session::OVERHEAD;
 use levee_cluster::{CloseReason, Connection, Outgoing, SessionActor, SessionMessage};
@@ -112,7 +112,7 @@ pub(crate) struct WebSocket {
     link: Rc<pump::Link>,
     state: State,
     frames: Frames,
-    assembling: Option<bytes::BytesMut>,
+    assembling: Option<Box<BytesMut>>,
 }
 
 type Incoming = Box<(Envelope, Bytes, Vec<Bytes>)>;
@@ -124,7 +124,7 @@ enum State {
     /// The session is being opened or looked for.
     Opening(VecDeque<Incoming>),
     /// It has a session.
-    Bound(Addr<SessionActor>),
+    Bound(Rc<Addr<SessionActor>>),
     /// It is closed, or about to be.
     Closed,
 }
@@ -311,6 +311,7 @@ impl WebSocket {
                         }
                         actor.connect(&session, act.0.event_id, ctx);
                     }
+                    let session = Rc::new(session);
                     actor.link.bind(session.clone());
                     actor.state = State::Bound(session);
                     for act in waiting {
@@ -365,7 +366,6 @@ impl Actor for WebSocket {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX);
-        self.link.started(ctx.address());
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
@@ -429,14 +429,5 @@ impl Handler<Outgoing> for WebSocket {
                 self.close(code, name, ctx);
             }
         }
-    }
-}
-
-/// Shared by a connection's parts: how much waits, and whom to tell when it is written.
-impl Handler<wheel::KeepAlive> for WebSocket {
-    type Result = ();
-
-    fn handle(&mut self, _: wheel::KeepAlive, ctx: &mut Self::Context) {
-        ctx.text("");
     }
 }

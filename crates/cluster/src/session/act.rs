@@ -1,7 +1,7 @@
 //! A client's actions: what the session answers itself, and where the others go.
 
 use super::gather::Purpose;
-use super::{CloseReason, SessionActor};
+use super::{CloseReason, Following, SessionActor};
 use crate::letter::{Act, Asker, Job, Outcome};
 use actix::prelude::*;
 use bytes::Bytes;
@@ -183,7 +183,7 @@ impl SessionActor {
         if !self.follows.contains_key(&Stream::conversation(&conversation)) {
             return Err(Rejection::new(ErrorType::ChannelNotFound).about("channel_id", &conversation));
         }
-        let read = self.read.entry(conversation.clone()).or_default();
+        let read = self.read.or_default(&conversation);
         if *read < seq {
             *read = seq;
             let order = serde_json::json!({"Read": {"conversation": conversation, "peer": peer,
@@ -204,7 +204,7 @@ impl SessionActor {
 
     /// Whether a queue is followed just to see whether it is open.
     fn only_watches(&self, stream: &Stream) -> bool {
-        stream.kind == Kind::Queue && self.watched.contains(stream)
+        self.follows.get(stream).is_some_and(|following| following.watched)
     }
 
     /// Takes in an answer.
@@ -235,7 +235,7 @@ impl SessionActor {
             if self.follows.contains_key(stream) {
                 self.ask_again(stream);
             } else {
-                self.watched.insert(stream.clone());
+                self.follows.insert(stream.clone(), Following { watched: true, ..Following::default() });
                 self.follow(stream, None);
             }
         }

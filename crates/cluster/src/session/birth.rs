@@ -6,14 +6,15 @@ use crate::letter::Attached;
 use actix::prelude::*;
 use levee_domain::user::{Entered, FOLLOWS, READ};
 use levee_domain::view::Stream;
-use levee_proto::{ErrorType, Object, Rejection, Text, events};
+use levee_proto::{ErrorType, Id, Object, Rejection, Text, events};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 impl SessionActor {
     /// Attaches to the user; the rest follows from the answer.
     pub(super) fn begin(&mut self) {
         let user = Stream::user(&self.user);
-        let after = match self.birth {
+        let after = match self.beginning.as_ref().and_then(|beginning| beginning.birth.as_ref()) {
             Some(Birth::Again) => self.machine.cursor(&user),
             _ => None,
         };
@@ -22,14 +23,17 @@ impl SessionActor {
 
     /// The user's owner has answered for the first time.
     pub(super) fn born(&mut self, attached: &Attached, ctx: &mut Context<Self>) {
-        let Some(birth) = self.birth.take() else { return };
+        let Some(birth) = self.beginning.as_mut().and_then(|beginning| beginning.birth.take()) else {
+            return;
+        };
         if attached.roles == 0 {
             // The user is gone.
             let gone = Rejection::new(ErrorType::SessionNotFound);
             return self.end(Some(&gone), super::CloseReason::Gone, false, ctx);
         }
         if let Some(read) = attached.summary.get(READ) {
-            self.read = serde_json::from_value(read.clone()).unwrap_or_default();
+            let read = serde_json::from_value::<BTreeMap<Id, u64>>(read.clone()).unwrap_or_default();
+            self.read = read.into_iter().collect();
         }
         let follows = follows(&attached.summary);
         match birth {
@@ -37,7 +41,7 @@ impl SessionActor {
                 // From now on: what was before, the client loads as history.
                 let mut streams = Vec::new();
                 for (stream, how) in follows {
-                    let following = Following { entered: how.seq, announce: None };
+                    let following = Following { entered: how.seq, ..Following::default() };
                     self.follows.insert(stream.clone(), following);
                     self.follow(&stream, None);
                     streams.push(stream);
@@ -50,7 +54,7 @@ impl SessionActor {
                 for (stream, how) in follows {
                     match self.machine.cursor(&stream) {
                         Some(cursor) => {
-                            let following = Following { entered: how.seq, announce: None };
+                            let following = Following { entered: how.seq, ..Following::default() };
                             self.follows.insert(stream.clone(), following);
                             self.follow(&stream, Some(cursor));
                         }
@@ -65,8 +69,8 @@ impl SessionActor {
 
     /// Takes up what was held until the session had begun.
     pub(super) fn go_on(&mut self, ctx: &mut Context<Self>) {
-        self.birth = None;
-        while let Some(message) = self.held.pop_front() {
+        let held = self.beginning.take().map(|beginning| beginning.held).unwrap_or_default();
+        for message in held {
             self.handle(message, ctx);
         }
         self.flush(ctx);

@@ -74,7 +74,7 @@ pub enum Connection {
 impl SessionActor {
     /// Writes what can be written.
     pub(super) fn flush(&mut self, ctx: &mut Context<Self>) {
-        if self.birth.is_some() {
+        if self.beginning.is_some() {
             return;
         }
         if let Some(Connection::Poll(waiting)) = &self.connection

@@ -1,7 +1,7 @@
 //! Answers that are put together from what several owners say.
 
+use super::SessionActor;
 use super::birth::{Belongings, created};
-use super::{Birth, SessionActor};
 use crate::letter::Attached;
 use actix::prelude::*;
 use levee_domain::view::{Kind, Stream};
@@ -43,11 +43,6 @@ impl SessionActor {
         missing: Vec<Stream>,
         ctx: &mut Context<Self>,
     ) {
-        if let Purpose::Created { session_id, user_auth, .. } = &purpose {
-            // Held back until this is told.
-            let (session_id, user_auth) = (session_id.clone(), user_auth.clone());
-            self.birth = Some(Birth::New { session_id, user_auth, action_id });
-        }
         let number = self.gathers.last().map_or(0, |last| last.number + 1);
         let gather = Gather { purpose, action_id, missing, got: Vec::new(), number };
         if gather.missing.is_empty() {

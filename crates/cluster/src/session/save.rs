@@ -15,7 +15,7 @@ impl SessionActor {
         let ceiling = ceiling.unwrap_or_else(|| self.machine.ceiling());
         self.flags.saving = true;
         self.flags.dirty = false;
-        let _ = self.machine.take_changed_cursors();
+        self.machine.saving_cursors();
         let row = SessionRow {
             shard: self.shard,
             user: self.user.clone(),

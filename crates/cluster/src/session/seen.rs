@@ -7,6 +7,7 @@ use crate::publish::Shown;
 use actix::prelude::*;
 use levee_domain::Command;
 use levee_domain::view::{Effect, Stream, roles};
+use levee_proto::attrs::UserAttrs;
 use levee_proto::envelope::Splice;
 use levee_proto::{Body, Text};
 use std::sync::Arc;
@@ -64,7 +65,10 @@ impl SessionActor {
         if known.is_some_and(|entered| entered >= seq) {
             return; // announced already, or about to be
         }
-        self.follows.insert(stream.clone(), Following { entered: seq, announce: Some(command) });
+        self.follows.insert(
+            stream.clone(),
+            Following { entered: seq, announce: Some(Box::new(command)), watched: false },
+        );
         if known.is_some() {
             self.ask_again(&stream);
         } else {
@@ -74,7 +78,7 @@ impl SessionActor {
 
     /// Follows a stream without announcing it.
     pub(super) fn follow(&mut self, stream: &Stream, after: Option<u64>) {
-        self.follows.entry(stream.clone()).or_default();
+        self.follows.or_default(stream);
         let attach = self.hub.attaching(&self.id, &self.user);
         self.hub.follow(stream, attach, after);
     }
@@ -87,7 +91,6 @@ impl SessionActor {
 
     pub(super) fn quit(&mut self, stream: &Stream) {
         self.follows.remove(stream);
-        self.watched.remove(stream);
         self.machine.forget(stream);
         self.hub.unfollow(stream, &self.id);
     }
@@ -96,7 +99,8 @@ impl SessionActor {
         let stream = attached.stream.clone();
         if stream == Stream::user(&self.user) {
             if let Some(card) = attached.summary.get("user_attrs") {
-                self.card = Arc::new(serde_json::from_value(card.clone()).unwrap_or_default());
+                let card = serde_json::from_value::<UserAttrs>(card.clone()).unwrap_or_default();
+                self.card = self.hub.alike.card(card);
             }
             self.born(&attached, ctx);
         }
@@ -108,7 +112,7 @@ impl SessionActor {
                 self.push(body, splice, None, Some((&stream, entered)), ctx);
             }
             if stream.kind == levee_domain::Kind::Queue {
-                self.stop_watching(&stream);
+                self.stop_watching();
             }
         } else if let Some(latest) = &attached.latest
             && self.follows.contains_key(&stream)
@@ -126,9 +130,10 @@ impl SessionActor {
     }
 
     /// Watching a realm's queues ends when an audience is requested.
-    pub(super) fn stop_watching(&mut self, entered: &Stream) {
-        self.watched.remove(entered);
-        for stream in std::mem::take(&mut self.watched) {
+    pub(super) fn stop_watching(&mut self) {
+        let watched: Vec<_> =
+            self.follows.iter().filter(|(_, f)| f.watched).map(|(stream, _)| stream.clone()).collect();
+        for stream in watched {
             self.quit(&stream);
         }
     }

@@ -1,6 +1,5 @@
 //! Drives one upgraded socket: bytes in to the actor's context, bytes out to the socket.
 
-use super::WebSocket;
 use actix::Addr;
 use actix_web::error::PayloadError;
 use bytes::{Buf, Bytes, BytesMut};
@@ -12,13 +11,15 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// How many bytes one read takes at most.
 const READ: usize = 64 * 1024;
 /// How many bytes are gathered for one write.
 const WRITE: usize = 64 * 1024;
+/// A text frame without content: what the API keeps connections alive with.
+const EMPTY_FRAME: &[u8] = &[0x81, 0];
 
 thread_local! {
     /// The buffer that all sockets of a thread read through.
@@ -34,9 +35,9 @@ pub(super) struct Link {
     blocked: Cell<bool>,
     handed: Cell<usize>,
     aborted: Cell<bool>,
+    keep_alive: Cell<bool>,
     waker: RefCell<Option<Waker>>,
-    session: RefCell<Option<Addr<SessionActor>>>,
-    actor: RefCell<Option<Addr<WebSocket>>>,
+    session: RefCell<Option<Rc<Addr<SessionActor>>>>,
 }
 
 impl Link {
@@ -44,12 +45,8 @@ impl Link {
     pub(super) fn heard(&self) {
         self.heard.set(Instant::now());
     }
-    /// The actor has started.
-    pub(super) fn started(&self, actor: Addr<WebSocket>) {
-        *self.actor.borrow_mut() = Some(actor);
-    }
     /// The connection has a session.
-    pub(super) fn bind(&self, session: Addr<SessionActor>) {
+    pub(super) fn bind(&self, session: Rc<Addr<SessionActor>>) {
         *self.session.borrow_mut() = Some(session);
     }
     /// Events of this size were put into the context.
@@ -64,15 +61,19 @@ impl Link {
     pub(super) fn unwritten_since(&self) -> (Instant, bool) {
         (self.wrote.get(), self.blocked.get())
     }
-    /// The connection's actor.
-    pub(super) fn actor(&self) -> Option<Addr<WebSocket>> {
-        self.actor.borrow().clone()
+    /// Time for an empty frame.
+    pub(super) fn keep_alive(&self) {
+        self.keep_alive.set(true);
+        self.wake();
     }
     /// Ends the connection without a word.
     pub(super) fn abort(&self) {
         self.aborted.set(true);
-        if let Some(waker) = self.waker.borrow_mut().take() {
-            waker.wake();
+        self.wake();
+    }
+    fn wake(&self) {
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
         }
     }
     fn written(&self) {
@@ -103,9 +104,9 @@ impl<I> Socket<I> {
             blocked: Cell::new(false),
             handed: Cell::new(0),
             aborted: Cell::new(false),
+            keep_alive: Cell::new(false),
             waker: RefCell::new(None),
             session: RefCell::new(None),
-            actor: RefCell::new(None),
         };
         Self { io: RefCell::new(io), link: Rc::new(link) }
     }
@@ -224,6 +225,10 @@ where
                     Poll::Pending => break,
                 }
             }
+            // Between what the context puts out, which are whole frames.
+            if link.keep_alive.take() && waiting.is_empty() && !ended {
+                waiting.push(Bytes::from_static(EMPTY_FRAME));
+            }
             let mut io = socket.io.borrow_mut();
             if waiting.is_empty() {
                 // TLS may hold bytes back until it is flushed.
@@ -252,9 +257,7 @@ where
         }
     })
     .await;
-    let _ = tokio::time::timeout(
-        std::time::Duration::from_secs(1),
-        poll_fn(|cx| Pin::new(&mut *socket.io.borrow_mut()).poll_shutdown(cx)),
-    )
-    .await;
+    // Boxed, for its timer is larger than all the rest of this task.
+    let closing = poll_fn(|cx| Pin::new(&mut *socket.io.borrow_mut()).poll_shutdown(cx));
+    let _ = Box::pin(tokio::time::timeout(Duration::from_secs(1), closing)).await;
 }

@@ -2,7 +2,6 @@
 
 use super::pump::Link;
 use crate::Shared;
-use actix::prelude::*;
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
@@ -15,11 +14,6 @@ const STEP: Duration = Duration::from_secs(1);
 const SILENT: Duration = Duration::from_secs(130);
 /// A client that reads nothing for this long is closed.
 const STALLED: Duration = Duration::from_secs(60);
-
-/// Time for an empty frame.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct KeepAlive;
 
 /// What the connections of one arbiter share.
 #[derive(Clone)]
@@ -76,8 +70,8 @@ impl Arbiter {
             } else if blocked && now.duration_since(wrote) > STALLED {
                 self.context.metrics.closed.with_label_values(&["stalled"]).inc();
                 link.abort();
-            } else if let Some(actor) = link.actor() {
-                let _ = actor.try_send(KeepAlive);
+            } else {
+                link.keep_alive();
             }
         }
     }

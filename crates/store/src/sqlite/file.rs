@@ -72,7 +72,8 @@ pub(super) fn write_options(path: &Path, options: &SqliteOptions) -> SqliteConne
         // 16 MiB of log before it is copied back: hot pages are copied once for many commits.
         .pragma("wal_autocheckpoint", "4096")
         .pragma("journal_size_limit", "67108864")
-        .pragma("cache_size", "-16384")
+        // Small, for the system caches the file as well.
+        .pragma("cache_size", "-2048")
         .pragma("temp_store", "MEMORY")
         .thread_name(|_| "levee-store-sql".into());
     if let Some(bytes) = options.max_bytes {
@@ -85,7 +86,7 @@ pub(super) fn write_options(path: &Path, options: &SqliteOptions) -> SqliteConne
 pub(super) fn read_options(path: &Path) -> SqliteConnectOptions {
     common(path)
         .pragma("query_only", "ON")
-        .pragma("cache_size", "-8192")
+        .pragma("cache_size", "-1024")
         .thread_name(|at| format!("levee-store-r{at}"))
 }
 
