@@ -14,6 +14,7 @@ mod batch;
 mod cache;
 mod file;
 mod lookup;
+mod pace;
 mod reader;
 mod schema;
 mod transaction;

@@ -1,5 +1,6 @@
 //! The one writer: a thread that takes everything that waits, writes it in one transaction, and only
-//! then answers. What arrives during the sync is the next batch, so there is no timer to tune.
+//! then answers. What arrives during the sync is the next batch; where the disk syncs so fast that this
+//! is hardly more than one change, a pace keeps it from syncing for each.
 //!
 //! A transaction that fails as a whole is never taken for done: all of it is answered with the error,
 //! the connection is made anew and everything remembered is read again.
@@ -14,6 +15,7 @@ use sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
 use super::batch::{Batch, Known};
+use super::pace::Pace;
 use super::transaction::Text;
 use super::{SqliteOptions, file, lookup};
 use crate::clock::Clock;
@@ -88,6 +90,7 @@ pub(super) struct Writer {
     batch: usize,
     batch_bytes: usize,
     metrics: Option<StoreMetrics>,
+    pace: Pace,
     lock: File,
 }
 
@@ -125,6 +128,7 @@ impl Writer {
             batch: options.batch.max(1),
             batch_bytes: options.batch_bytes,
             metrics: options.metrics,
+            pace: Pace::new(),
             lock,
         })
     }
@@ -144,6 +148,7 @@ impl Writer {
     async fn run(mut self, mut waiting: mpsc::Receiver<Queued>) {
         let mut closers = Vec::new();
         while let Some(first) = waiting.recv().await {
+            self.pace.keep();
             let mut bytes = first.change.weight();
             let mut queued = vec![first];
             while queued.len() < self.batch && bytes < self.batch_bytes {
@@ -157,6 +162,7 @@ impl Writer {
             let (closing, queued): (Vec<_>, Vec<_>) =
                 queued.into_iter().partition(|queued| matches!(queued.change, Change::Close));
             closers.extend(closing);
+            self.pace.begin(queued.len());
             self.write(queued).await;
         }
         if let Some(connection) = self.connection.take()
