@@ -47,29 +47,44 @@ impl Hub {
         }
     }
 
-    /// Ends those sessions of some shards, just taken over, that nobody resumes in time: their last
+    /// Ends those sessions of some shards that live nowhere and that nobody resumes in time: their last
     /// node can't do it any more.
     pub(crate) async fn end_orphans(self: Rc<Self>, shards: Vec<Shard>) {
-        let stored = match self.stored_sessions(&shards).await {
+        let mut stored = match self.stored_sessions(&shards).await {
             Ok(stored) => stored,
             Err(error) => return tracing::error!(%error, "stored sessions can't be read"),
         };
-        tokio::time::sleep(self.shared.options.session_ttl).await;
-        for (session, user, shard) in stored {
-            let owned = self.shared.placement.epoch(shard, &self.shared.node).is_some();
-            if owned && !self.sessions.borrow().contains_key(&session) {
-                let order = serde_json::json!({"Leave": {"session": session}});
-                self.route(Stream::user(&user), Job::Tell(order));
-                // Many at once must not push live traffic aside.
-                tokio::task::yield_now().await;
+        stored.retain(|(_, _, row)| !self.placement().is_live(&row.node));
+        while !stored.is_empty() {
+            tokio::time::sleep(self.shared.options.session_ttl).await;
+            let mut again = Vec::new();
+            for (session, version, row) in stored {
+                if self.placement().epoch(row.shard, &self.shared.node).is_none() {
+                    continue; // the shard's new owner looks after it
+                }
+                match self.session_row(&session).await {
+                    // It came to life meanwhile, and may have left again.
+                    Ok(Some((now, row))) if now != version && !self.placement().is_live(&row.node) => {
+                        again.push((session, now, row));
+                    }
+                    Ok(Some((now, _))) if now == version => {
+                        let order = serde_json::json!({"Leave": {"session": session}});
+                        self.route(Stream::user(&row.user), Job::Tell(order));
+                        // Many at once must not push live traffic aside.
+                        tokio::task::yield_now().await;
+                    }
+                    Ok(_) => {}
+                    Err(_) => again.push((session, version, row)),
+                }
             }
+            stored = again;
         }
     }
 
     async fn stored_sessions(
         &self,
         shards: &[Shard],
-    ) -> Result<Vec<(Id, Id, Shard)>, levee_store::StoreError> {
+    ) -> Result<Vec<(Id, u64, SessionRow)>, levee_store::StoreError> {
         let mut found = Vec::new();
         let mut after = Id::default();
         loop {
@@ -79,7 +94,7 @@ impl Hub {
             for entry in entries {
                 let Ok(row) = serde_json::from_slice::<SessionRow>(&entry.value) else { continue };
                 if shards.contains(&row.shard) {
-                    found.push((entry.key, row.user, row.shard));
+                    found.push((entry.key, entry.version, row));
                 }
             }
         }

@@ -97,6 +97,7 @@ impl Hub {
             header,
             parts,
             settled: 0,
+            after: None,
             action: Some(action),
         };
         self.route(stream, Job::Act(Box::new(act)));

@@ -28,6 +28,8 @@ const MAILBOX: usize = 1024;
 const SNAPSHOT_EVERY: u64 = 256;
 /// After how long a forward that was not confirmed is sent again.
 const FORWARD_AGAIN: Duration = Duration::from_secs(2);
+/// How long an answer waits for the lease to be renewed before that is looked at again.
+const LEASE_AGAIN: Duration = Duration::from_millis(100);
 /// How often members hear of a queue's line at most.
 const LINE_EVERY: Duration = Duration::from_millis(200);
 /// How often everybody in it does.
@@ -41,6 +43,8 @@ pub(crate) enum EntityMessage {
     Job(Job),
     /// Nobody needed it for a while.
     Sleep,
+    /// Its shard is another node's now.
+    Lost,
 }
 
 /// Starts the entity of a stream on this thread.
@@ -61,6 +65,8 @@ pub(crate) struct EntityActor<M: Machine> {
     inbox: VecDeque<Job>,
     /// Loads or commits: nothing is decided meanwhile.
     busy: bool,
+    /// Its shard is another node's now: it stops as soon as it is not busy.
+    lost: bool,
     /// Forwards that are not confirmed, per receiver in order; the first of each is under way.
     forwards: HashMap<Stream, VecDeque<(Id, Value)>>,
     snapshot_at: u64,
@@ -87,6 +93,7 @@ impl<M: Machine> EntityActor<M> {
             entity: Entity::default(),
             inbox: VecDeque::new(),
             busy: true,
+            lost: false,
             forwards: HashMap::new(),
             snapshot_at: 0,
             rechecked: false,
@@ -186,6 +193,9 @@ impl<M: Machine> EntityActor<M> {
 
     /// Decides what waits, batch by batch, until a batch has something to commit.
     fn drain(&mut self, ctx: &mut Context<Self>) {
+        if self.lost && !self.busy {
+            return self.fenced(Vec::new(), ctx);
+        }
         while !self.busy && !self.inbox.is_empty() {
             let batch = self.decide(ctx);
             if batch.is_empty() {
@@ -194,8 +204,16 @@ impl<M: Machine> EntityActor<M> {
             self.busy = true;
             if batch.has_changes() {
                 self.commit(batch, ctx);
-            } else {
+            } else if self.hub.shared.has_lease() {
                 self.finish(batch, ctx);
+            } else {
+                // Another node may have decided something since: an answer that no commit confirms
+                // could be wrong.
+                self.again(batch.jobs());
+                ctx.run_later(LEASE_AGAIN, |actor, ctx| {
+                    actor.busy = false;
+                    actor.drain(ctx);
+                });
             }
         }
     }
@@ -328,6 +346,8 @@ impl<M: Machine> Handler<EntityMessage> for EntityActor<M> {
     fn handle(&mut self, message: EntityMessage, ctx: &mut Self::Context) {
         match message {
             EntityMessage::Job(job) => self.take(job, ctx),
+            EntityMessage::Lost if self.busy => self.lost = true,
+            EntityMessage::Lost => self.fenced(Vec::new(), ctx),
             EntityMessage::Sleep => {
                 let idle =
                     !self.busy && self.inbox.is_empty() && self.forwards.is_empty() && !self.line.armed;

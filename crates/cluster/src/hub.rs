@@ -10,9 +10,10 @@ use crate::follow::Follows;
 use crate::letter::{AskedOutcome, Asker, Job, Letter, Outcome, Seat};
 use crate::metrics::Metrics;
 use crate::node::NodeOptions;
-use crate::placement::Placement;
+use crate::placement::{Lease, Placement};
 use crate::realms::Realms;
-use crate::session::{SessionActor, SessionMessage};
+use crate::relay::Relays;
+use crate::session::{CloseReason, SessionActor, SessionMessage};
 use actix::prelude::*;
 use bytes::Bytes;
 use levee_bus::Bus;
@@ -30,10 +31,20 @@ use tokio::sync::oneshot;
 
 /// How many letters may wait for a hub.
 const MAILBOX: usize = 65_536;
+/// Which part of its lease a node must have left to answer without a commit.
+const LEASE_PART: u32 = 5;
 /// How often a hub looks around.
 const TICK: Duration = Duration::from_secs(1);
-/// How long a question to an entity may take.
-const ASK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an entity may take to answer a question before it is asked again, and how often it is asked.
+const ASK_AGAIN: Duration = Duration::from_millis(1500);
+const ASKED_AT_MOST: usize = 8;
+/// How long sessions may take to leave when their node stops.
+const PARKED_WITHIN: Duration = Duration::from_secs(10);
+/// How long a node may take to give up a session. After that it goes on from what is stored.
+const FETCH: Duration = Duration::from_secs(2);
+/// How many orders that nobody would send again may wait for an owner of their stream, and for how long.
+const HELD: usize = 65_536;
+const HELD_TICKS: u64 = 10;
 
 /// What the hubs of a node share.
 pub struct Shared {
@@ -47,12 +58,18 @@ pub struct Shared {
     pub options: NodeOptions,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) placement: Placement,
+    pub(crate) lease: Lease,
     pub(crate) hubs: OnceLock<Vec<Addr<HubActor>>>,
     /// Set when a letter to this arbiter was dropped, so that it looks at the store.
     pub(crate) overflowed: Vec<AtomicBool>,
 }
 
 impl Shared {
+    /// Whether this node's lease lasts long enough for an answer that no commit confirms.
+    pub(crate) fn has_lease(&self) -> bool {
+        self.lease.left() > self.options.lease / LEASE_PART
+    }
+
     /// The arbiter of a shard on whichever node owns it.
     pub(crate) fn arbiter(&self, shard: Shard) -> u16 {
         shard % self.overflowed.len() as u16
@@ -74,20 +91,20 @@ impl Shared {
         }
     }
 
-    /// Tells whoever waits for a letter that it was dropped.
+    /// Tells whoever waits for a letter that there is too much to do.
     pub(crate) fn bounce(&self, letter: Letter) {
         if let Letter::Job(_, Job::Act(act)) = letter {
             let busy = Rejection::new(ErrorType::SendRateLimited).because("the server is too busy");
-            if act.asker.seat.node == self.node {
-                self.to_arbiter(act.asker.seat.arbiter, Letter::Answer(act.asker, Outcome::Rejected(busy)));
-            } else {
-                let seat = act.asker.seat.clone();
-                self.to_node(
-                    &seat.node.clone(),
-                    &Letter::Answer(act.asker, Outcome::Rejected(busy)),
-                    seat.arbiter,
-                );
-            }
+            self.post(&act.asker.seat.clone(), Letter::Answer(act.asker, Outcome::Rejected(busy)));
+        }
+    }
+
+    /// Sends a letter to a hub by way of its mailbox, wherever it is.
+    fn post(&self, seat: &Seat, letter: Letter) {
+        if seat.node == self.node {
+            self.to_arbiter(seat.arbiter, letter);
+        } else {
+            self.to_node(&seat.node, &letter, seat.arbiter);
         }
     }
 
@@ -118,6 +135,9 @@ pub struct Hub {
     pub(crate) realms: Realms,
     pub(crate) calls: Calls,
     pub(crate) alike: Alike,
+    pub(crate) relays: Relays,
+    /// Orders that wait for an owner of their stream, each since a tick.
+    held: RefCell<Vec<(u64, Stream, Value)>>,
     pub(crate) confirmed: RefCell<Vec<(Shard, Id, Id)>>,
     pub(crate) dirty: RefCell<HashSet<Id>>,
     /// Sessions that ended, by the tick, until their rows are surely gone.
@@ -145,6 +165,8 @@ impl Hub {
             realms: Realms::default(),
             calls: Calls::default(),
             alike: Alike::default(),
+            relays: Relays::default(),
+            held: RefCell::default(),
             confirmed: RefCell::default(),
             dirty: RefCell::default(),
             ended: RefCell::default(),
@@ -159,6 +181,11 @@ impl Hub {
         self.shared.store.clone()
     }
 
+    /// Who owns which shard.
+    pub(crate) fn placement(&self) -> &Placement {
+        &self.shared.placement
+    }
+
     /// Sends a job to the owner of a stream, wherever that is.
     pub(crate) fn route(self: &Rc<Self>, stream: Stream, job: Job) {
         let shard = stream.shard();
@@ -171,9 +198,37 @@ impl Hub {
                 self.shared.to_arbiter(arbiter, Letter::Job(stream, job));
             }
             Some(owner) => self.shared.to_node(&owner.node, &Letter::Job(stream, job), arbiter),
-            None => {
+            None => self.not_here(stream, job),
+        }
+    }
+
+    /// A job for a stream that this node does not own, or nobody does. Whoever cares sends it again,
+    /// and in the right order; only what nobody would send again waits here.
+    pub(crate) fn not_here(self: &Rc<Self>, stream: Stream, job: Job) {
+        match job {
+            Job::Act(act) => self.shared.post(&act.asker.seat.clone(), Letter::Moved(act.asker)),
+            Job::Tell(order) => {
+                let mut held = self.held.borrow_mut();
+                if held.len() < HELD {
+                    held.push((self.ticks.get(), stream, order));
+                } else {
+                    self.shared.metrics.drop("held");
+                }
+            }
+            Job::Ask { .. } | Job::Forward { .. } | Job::Attach(_) | Job::Confirmed { .. } | Job::Wake => {}
+        }
+    }
+
+    /// Sends on what waited for an owner.
+    fn release_held(self: &Rc<Self>) {
+        let now = self.ticks.get();
+        for (since, stream, order) in std::mem::take(&mut *self.held.borrow_mut()) {
+            if self.shared.placement.owner(stream.shard()).is_some() {
+                self.route(stream, Job::Tell(order));
+            } else if now - since < HELD_TICKS {
+                self.held.borrow_mut().push((since, stream, order));
+            } else {
                 self.shared.metrics.drop("no_owner");
-                self.shared.bounce(Letter::Job(stream, job));
             }
         }
     }
@@ -201,10 +256,13 @@ impl Hub {
                 if owner.is_some_and(|owner| owner.node == self.shared.node) {
                     self.to_entity(stream, job);
                 } else {
-                    self.shared.metrics.drop("not_owner");
-                    self.shared.bounce(Letter::Job(stream, job));
+                    self.not_here(stream, job);
                 }
             }
+            Letter::Moved(asker) => self.moved(&asker),
+            Letter::Park { seat, token, session, .. } => self.park(seat, token, &session),
+            Letter::Relay { seat, token, session, what, .. } => self.relayed(seat, token, &session, what),
+            Letter::Relayed(token, events) => self.relay_answered(token, events),
             Letter::Asked(token, outcome) => {
                 if let Some(waiting) = self.questions.borrow_mut().remove(&token) {
                     let _ = waiting.send(match outcome {
@@ -231,6 +289,47 @@ impl Hub {
                 }
             }
             None => self.calls.answer(&asker.id, outcome),
+        }
+    }
+
+    /// A session is wanted elsewhere.
+    fn park(self: &Rc<Self>, seat: Seat, token: u64, session: &Id) {
+        let found = self.sessions.borrow().get(session).cloned();
+        let parks = found.is_some_and(|address| {
+            address
+                .try_send(SessionMessage::Park(Some((seat.clone(), token)), CloseReason::Superseded))
+                .is_ok()
+        });
+        if !parks {
+            self.send(&seat, Letter::Asked(token, AskedOutcome::Done(Value::Null)));
+        }
+    }
+
+    /// Has a session leave the node that it lives on. Whether that node said in time that it did.
+    pub(crate) async fn fetch(self: &Rc<Self>, node: &Id, session: &Id, shard: Shard) -> bool {
+        let token = self.next_question.get();
+        self.next_question.set(token + 1);
+        let (sender, receiver) = oneshot::channel();
+        self.questions.borrow_mut().insert(token, sender);
+        let there = Seat { node: node.clone(), arbiter: self.shared.arbiter(shard) };
+        let letter = Letter::Park { seat: self.seat.clone(), token, session: session.clone(), shard };
+        self.send(&there, letter);
+        let answer = tokio::time::timeout(FETCH, receiver).await;
+        self.questions.borrow_mut().remove(&token);
+        matches!(answer, Ok(Ok(Ok(_))))
+    }
+
+    /// Has the session send an action again. A call is too short for that.
+    fn moved(&self, asker: &Asker) {
+        let session = self.sessions.borrow().get(&asker.id).cloned();
+        match (session, asker.action_id) {
+            (Some(session), Some(action_id)) => {
+                let _ = session.try_send(SessionMessage::Moved(action_id));
+            }
+            _ => {
+                let busy = Rejection::new(ErrorType::SendRateLimited).because("try again");
+                self.answer(asker.clone(), Outcome::Rejected(busy));
+            }
         }
     }
 
@@ -274,13 +373,18 @@ impl Hub {
         self.next_question.set(token + 1);
         let (sender, receiver) = oneshot::channel();
         self.questions.borrow_mut().insert(token, sender);
-        self.route(stream, Job::Ask { seat: self.seat.clone(), token, order });
-        let answer = tokio::time::timeout(ASK_TIMEOUT, receiver).await;
-        self.questions.borrow_mut().remove(&token);
-        match answer {
-            Ok(Ok(outcome)) => outcome,
-            _ => Err(Rejection::new(ErrorType::Internal).because("no answer in time")),
+        let mut answer = std::pin::pin!(receiver);
+        let mut outcome = None;
+        // The letter or the answer may get lost, or the stream may move: orders may come twice.
+        for _ in 0..ASKED_AT_MOST {
+            self.route(stream.clone(), Job::Ask { seat: self.seat.clone(), token, order: order.clone() });
+            if let Ok(answer) = tokio::time::timeout(ASK_AGAIN, &mut answer).await {
+                outcome = answer.ok();
+                break;
+            }
         }
+        self.questions.borrow_mut().remove(&token);
+        outcome.unwrap_or_else(|| Err(Rejection::new(ErrorType::Internal).because("no answer in time")))
     }
 
     /// Some shard that this hub owns, or any that its node owns: for new sessions and their users.
@@ -301,6 +405,7 @@ impl Hub {
         }
         let now = self.ticks.get();
         self.ended.borrow_mut().retain(|_, since| now - *since < 60);
+        self.release_held();
         self.save_confirmed();
         self.passivate();
         self.retry_attaching();
@@ -309,17 +414,39 @@ impl Hub {
         }
     }
 
-    /// Saves all sessions and tells their connections to go.
-    pub(crate) async fn go_away(self: Rc<Self>) {
+    /// Has all sessions leave, spread over some time, and tells their connections to go.
+    pub(crate) async fn go_away(self: Rc<Self>, over: Duration) {
         let sessions: Vec<_> = self.sessions.borrow().values().cloned().collect();
+        let gap = over / (sessions.len().max(1) as u32);
         for session in sessions {
-            let _ = session.send(SessionMessage::Save).await;
-            let _ = session.send(SessionMessage::GoAway).await;
+            // A full mailbox: it is asked once more below.
+            let _ = session.try_send(SessionMessage::Park(None, CloseReason::GoingAway));
+            if !gap.is_zero() {
+                tokio::time::sleep(gap).await;
+            }
+        }
+        for _ in 0..PARKED_WITHIN.as_millis() / 50 {
+            if self.sessions.borrow().is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        for session in self.sessions.borrow().values() {
+            let _ = session.try_send(SessionMessage::Park(None, CloseReason::GoingAway));
         }
         // Commits that are under way end first.
         tokio::time::sleep(Duration::from_millis(200)).await;
         self.save_confirmed();
         tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+
+    /// Drops the entities of shards that this node has lost: what is in their memory may be outdated.
+    pub(crate) fn drop_entities(&self, lost: impl Fn(Shard) -> bool) {
+        let entities = self.entities.borrow();
+        for slot in entities.iter().filter(|(stream, _)| lost(stream.shard())).map(|(_, slot)| slot) {
+            // One whose mailbox is full will be fenced at its next commit.
+            let _ = slot.address.try_send(EntityMessage::Lost);
+        }
     }
 
     /// Sends idle entities to sleep.

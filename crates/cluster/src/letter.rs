@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use levee_domain::machine::Actor;
+use levee_domain::session::Numbered;
 use levee_domain::view::{Stream, View, roles::Roles};
 use levee_proto::{Action, Body, Id, Object, Rejection, Text, events};
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,9 @@ pub struct Act {
     pub parts: Vec<Bytes>,
     /// Replies up to this action are acknowledged.
     pub settled: u64,
+    /// The last of the session's actions before this one that is kept in the same stream and has no
+    /// reply yet: it must not be overtaken.
+    pub after: Option<u64>,
     /// The action, on the node where it came in.
     #[serde(skip)]
     pub action: Option<Action>,
@@ -181,6 +185,55 @@ pub enum Letter {
     Line(LineUp),
     /// A hub follows a stream no more.
     Detach(Stream, Seat),
+    /// A session is wanted on another node: it leaves this one, and `token` is answered.
+    Park {
+        /// Where it is wanted.
+        seat: Seat,
+        /// The question.
+        token: u64,
+        /// The session's digest.
+        session: Id,
+        /// The shard of its id.
+        shard: u16,
+    },
+    /// A request of a client for a session on another node.
+    Relay {
+        /// Where the client is.
+        seat: Seat,
+        /// The question.
+        token: u64,
+        /// The session's digest.
+        session: Id,
+        /// The shard of its id.
+        shard: u16,
+        /// The request.
+        what: Relayed,
+    },
+    /// The answer to [`Letter::Relay`]; `None` if the session is not there.
+    Relayed(u64, Option<Vec<Numbered>>),
+    /// An action came to a node that does not own its stream, or before one that it must follow: who
+    /// asked sends it again.
+    Moved(Asker),
+}
+
+impl Letter {
+    /// The shard whose arbiter gets it on the node that it goes to; `None` for a letter to a certain hub.
+    pub(crate) fn shard(&self) -> Option<u16> {
+        match self {
+            Self::Job(stream, _) => Some(stream.shard()),
+            Self::Park { shard, .. } | Self::Relay { shard, .. } => Some(*shard),
+            _ => None,
+        }
+    }
+}
+
+/// A request of a client that does not stay connected.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Relayed {
+    /// An action: its header, and its payload.
+    Act(Bytes, Vec<Bytes>),
+    /// It waits for events, and has received those up to this one.
+    Poll(Option<u64>),
 }
 
 /// The answer to a question of the cluster to an entity.

@@ -18,6 +18,7 @@ pub mod node;
 mod placement;
 pub mod publish;
 mod realms;
+pub mod relay;
 pub mod session;
 
 pub use hub::Hub;

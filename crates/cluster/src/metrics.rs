@@ -21,6 +21,12 @@ pub struct Metrics {
     pub catch_up: IntCounter,
     /// Letters to other nodes.
     pub letters: IntCounter,
+    /// Actions that were sent again, for their reply did not come.
+    pub sent_again: IntCounter,
+    /// Sessions that left this node with all their state.
+    pub parked: IntCounter,
+    /// Shards that this node took or lost.
+    pub shard_moves: IntCounterVec,
     /// Commits that met another writer, by kind of conflict.
     pub conflicts: IntCounterVec,
 }
@@ -58,6 +64,18 @@ impl Metrics {
                 "Reads from the store because a publish was missed.",
             )?,
             letters: IntCounter::new("levee_bus_letters_total", "Letters that went to other nodes.")?,
+            sent_again: IntCounter::new(
+                "levee_actions_sent_again_total",
+                "Actions that were sent to their owner again, for no reply came.",
+            )?,
+            parked: IntCounter::new(
+                "levee_sessions_handed_over_total",
+                "Sessions that left this node with all their state.",
+            )?,
+            shard_moves: IntCounterVec::new(
+                Opts::new("levee_shard_moves_total", "Shards that this node took or lost."),
+                &["way"],
+            )?,
             conflicts: IntCounterVec::new(
                 Opts::new("levee_commit_conflicts_total", "Commits that met another writer, by kind."),
                 &["kind"],
@@ -71,6 +89,9 @@ impl Metrics {
         registry.register(Box::new(metrics.batch.clone()))?;
         registry.register(Box::new(metrics.catch_up.clone()))?;
         registry.register(Box::new(metrics.letters.clone()))?;
+        registry.register(Box::new(metrics.sent_again.clone()))?;
+        registry.register(Box::new(metrics.parked.clone()))?;
+        registry.register(Box::new(metrics.shard_moves.clone()))?;
         registry.register(Box::new(metrics.conflicts.clone()))?;
         Ok(metrics)
     }

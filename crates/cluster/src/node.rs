@@ -3,7 +3,7 @@
 use crate::hub::{Hub, HubActor, Run, Shared};
 use crate::letter::Letter;
 use crate::metrics::Metrics;
-use crate::placement::{Placement, rendezvous};
+use crate::placement::{Lease, Placement, rendezvous};
 use actix::prelude::*;
 use levee_bus::memory::{MemoryBus, MemoryInbox};
 use levee_bus::{Bus, Incoming};
@@ -14,7 +14,7 @@ use std::future::Future;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 
 /// A node's settings.
@@ -36,6 +36,8 @@ pub struct NodeOptions {
     pub session_bounds: Bounds,
     /// What `/v2/endpoint` answers for this node.
     pub public_address: Id,
+    /// Over how long its connections are told to go when it stops.
+    pub drain_over: Duration,
 }
 
 impl Default for NodeOptions {
@@ -49,6 +51,7 @@ impl Default for NodeOptions {
             passivate_after: Duration::from_secs(30),
             session_bounds: Bounds::default(),
             public_address: Id::default(),
+            drain_over: Duration::ZERO,
         }
     }
 }
@@ -60,6 +63,7 @@ pub struct Node {
     arbiters: Arc<Vec<ArbiterHandle>>,
     stop: Arc<watch::Sender<bool>>,
     ready: Arc<AtomicBool>,
+    draining: Arc<AtomicBool>,
 }
 
 impl Node {
@@ -85,6 +89,7 @@ impl Node {
             options,
             bus,
             placement: Placement::default(),
+            lease: Lease::default(),
             hubs: OnceLock::new(),
             overflowed: (0..count).map(|_| AtomicBool::new(false)).collect(),
         });
@@ -108,6 +113,7 @@ impl Node {
             arbiters: Arc::new(arbiters),
             stop: Arc::new(watch::channel(false).0),
             ready: Arc::new(AtomicBool::new(false)),
+            draining: Arc::default(),
         };
         node.renew().await?;
         node.keep_leases();
@@ -165,10 +171,14 @@ impl Node {
         let row = NodeRow {
             node: shared.node.clone(),
             public_address: shared.options.public_address.clone(),
-            ready: true,
+            ready: !self.draining.load(Ordering::Relaxed),
         };
+        let asked = Instant::now();
         let live = shared.store.heartbeat(row, shared.options.lease.as_millis() as u64).await?;
+        shared.lease.until(asked + shared.options.lease);
+        // A node that drains keeps its shards until it has parted with its sessions.
         let names: Vec<Key> = live.iter().map(|row| row.node.clone()).collect();
+        let gone = shared.placement.meet(live);
         let (mut wanted, mut unwanted) = (Vec::new(), Vec::new());
         for shard in 0..SHARDS {
             let mine = rendezvous(shard, &names).is_some_and(|node| *node == shared.node);
@@ -180,6 +190,7 @@ impl Node {
             }
         }
         if !unwanted.is_empty() {
+            shared.metrics.shard_moves.with_label_values(&["given"]).inc_by(unwanted.len() as u64);
             for shard in &unwanted {
                 shared.placement.forget(*shard);
             }
@@ -190,13 +201,17 @@ impl Node {
             let leases = shared.store.take(&shared.node, &wanted).await?;
             taken = shared.placement.learn(&leases);
             taken.retain(|shard| shared.placement.epoch(*shard, &shared.node).is_some());
+            shared.metrics.shard_moves.with_label_values(&["taken"]).inc_by(taken.len() as u64);
         }
         if names.len() > 1 || !unwanted.is_empty() {
             let changed = shared.placement.learn(&shared.store.leases().await?);
             self.attach_again(changed);
         }
-        self.ready.store(true, Ordering::Relaxed);
+        self.ready.store(!self.draining.load(Ordering::Relaxed), Ordering::Relaxed);
         self.resume_agenda(taken);
+        if gone {
+            self.end_orphans();
+        }
         Ok(())
     }
 
@@ -208,7 +223,11 @@ impl Node {
         let changed: Arc<std::collections::HashSet<Shard>> = Arc::new(changed.into_iter().collect());
         for hub in self.shared.hubs.get().into_iter().flatten() {
             let changed = changed.clone();
-            let run = Run(Box::new(move |hub| hub.attach_all_again(|s| changed.contains(&s.shard()))));
+            let run = Run(Box::new(move |hub| {
+                let placement = &hub.shared.placement;
+                hub.drop_entities(|s| changed.contains(&s) && placement.epoch(s, &hub.shared.node).is_none());
+                hub.attach_all_again(|s| changed.contains(&s.shard()));
+            }));
             let _ = hub.try_send(run);
         }
     }
@@ -223,6 +242,17 @@ impl Node {
                 taken.iter().copied().filter(|s| usize::from(shared.arbiter(*s)) == number).collect();
             let _ = hub.try_send(Run(Box::new(move |hub| {
                 actix::spawn(hub.clone().resume_agenda(own.clone()));
+                actix::spawn(hub.end_orphans(own));
+            })));
+        }
+    }
+
+    /// Has the hubs look for sessions of a node that is gone.
+    fn end_orphans(&self) {
+        for (number, hub) in self.shared.hubs.get().into_iter().flatten().enumerate() {
+            let own = self.shared.placement.of(&self.shared.node);
+            let own = own.into_iter().filter(|s| usize::from(self.shared.arbiter(*s)) == number).collect();
+            let _ = hub.try_send(Run(Box::new(move |hub| {
                 actix::spawn(hub.end_orphans(own));
             })));
         }
@@ -257,6 +287,11 @@ impl Node {
                 match incoming {
                     Some(Incoming::Message { body, from }) => {
                         match levee_bus::decode::<(u16, Letter)>(&body) {
+                            // Nodes may have different numbers of arbiters.
+                            Ok((_, letter)) if letter.shard().is_some() => {
+                                let shard = letter.shard().unwrap_or_default();
+                                node.shared.to_arbiter(node.shared.arbiter(shard), letter);
+                            }
                             Ok((arbiter, letter)) if usize::from(arbiter) < node.arbiters.len() => {
                                 node.shared.to_arbiter(arbiter, letter);
                             }
@@ -286,12 +321,18 @@ impl Node {
         }
     }
 
-    /// Stops in good order: connections are told to go, and its shards are given up.
+    /// Stops in good order. First nobody is sent here any more; then, spread over a time, sessions leave
+    /// with all their state, and their clients are told to connect elsewhere; last, shards are given up.
     pub async fn shut_down(&self) {
+        self.draining.store(true, Ordering::Relaxed);
         self.ready.store(false, Ordering::Relaxed);
-        for number in 0..self.arbiters.len() as u16 {
-            self.on(number, |hub| async move { hub.go_away().await }).await;
+        if let Err(error) = self.renew().await {
+            tracing::warn!(%error, "the other nodes don't know that this one stops");
         }
+        let over = self.shared.options.drain_over;
+        let leaving = (0..self.arbiters.len() as u16)
+            .map(|number| self.on(number, move |hub| async move { hub.go_away(over).await }));
+        futures_util::future::join_all(leaving).await;
         let _ = self.stop.send(true);
         if let Err(error) = self.shared.store.leave(&self.shared.node).await {
             tracing::warn!(%error, "the shards were not given up; their lease runs out");

@@ -1,7 +1,8 @@
 //! Which node owns which shard, as far as this node knows.
 
-use levee_store::{Epoch, Key, Lease, SHARDS, Shard};
+use levee_store::{Epoch, Key, Lease as ShardLease, NodeRow, SHARDS, Shard};
 use std::sync::{PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 /// A shard's owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,11 +15,12 @@ pub(crate) struct Owner {
 #[derive(Debug)]
 pub(crate) struct Placement {
     owners: RwLock<Vec<Option<Owner>>>,
+    nodes: RwLock<Vec<NodeRow>>,
 }
 
 impl Default for Placement {
     fn default() -> Self {
-        Self { owners: RwLock::new(vec![None; usize::from(SHARDS)]) }
+        Self { owners: RwLock::new(vec![None; usize::from(SHARDS)]), nodes: RwLock::default() }
     }
 }
 
@@ -44,7 +46,7 @@ impl Placement {
     }
 
     /// Takes leases in, and answers the shards whose owner or epoch changed.
-    pub(crate) fn learn(&self, leases: &[Lease]) -> Vec<Shard> {
+    pub(crate) fn learn(&self, leases: &[ShardLease]) -> Vec<Shard> {
         let mut owners = self.owners.write().unwrap_or_else(PoisonError::into_inner);
         let mut changed = Vec::new();
         for lease in leases {
@@ -64,12 +66,46 @@ impl Placement {
         changed
     }
 
+    /// Takes in which nodes are alive, and answers whether one of them is gone.
+    pub(crate) fn meet(&self, nodes: Vec<NodeRow>) -> bool {
+        let mut known = self.nodes.write().unwrap_or_else(PoisonError::into_inner);
+        let gone = known.iter().any(|old| !nodes.iter().any(|new| new.node == old.node));
+        *known = nodes;
+        gone
+    }
+
+    /// Whether a node is alive.
+    pub(crate) fn is_live(&self, node: &str) -> bool {
+        self.nodes().iter().any(|row| row.node == node)
+    }
+
+    /// The nodes that are alive.
+    pub(crate) fn nodes(&self) -> Vec<NodeRow> {
+        self.nodes.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Forgets that a shard is owned: its owner gave it up.
     pub(crate) fn forget(&self, shard: Shard) {
         let mut owners = self.owners.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(slot) = owners.get_mut(usize::from(shard)) {
             *slot = None;
         }
+    }
+}
+
+/// How long this node's lease of its shards lasts, by its own clock: from before it was asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Lease(RwLock<Option<Instant>>);
+
+impl Lease {
+    /// It was renewed.
+    pub(crate) fn until(&self, end: Instant) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(end);
+    }
+    /// What is left of it.
+    pub(crate) fn left(&self) -> Duration {
+        let end = *self.0.read().unwrap_or_else(PoisonError::into_inner);
+        end.map_or(Duration::ZERO, |end| end.saturating_duration_since(Instant::now()))
     }
 }
 
@@ -110,7 +146,7 @@ mod tests {
     #[test]
     fn an_older_lease_does_not_undo_a_newer_one() {
         let placement = Placement::default();
-        let lease = |node: &str, epoch| Lease { shard: 3, node: node.into(), epoch, live: true };
+        let lease = |node: &str, epoch| ShardLease { shard: 3, node: node.into(), epoch, live: true };
         assert_eq!(placement.learn(&[lease("a", 2)]), [3]);
         assert_eq!(placement.learn(&[lease("b", 1)]), [0u16; 0]);
         assert_eq!(placement.epoch(3, "a"), Some(2));

@@ -6,6 +6,8 @@ mod act;
 mod birth;
 mod connection;
 mod gather;
+mod lane;
+mod park;
 mod save;
 mod seen;
 
@@ -13,11 +15,12 @@ pub(crate) use act::target;
 pub use connection::{CloseReason, Connection, Flow, OVERHEAD, Outgoing};
 
 use crate::hub::Hub;
-use crate::letter::{Attached, Outcome};
+use crate::letter::{Attached, Outcome, Seat};
 use crate::publish::Shown;
 use actix::prelude::*;
 use bytes::Bytes;
 use gather::Gather;
+use lane::Lane;
 pub use levee_domain::session::Numbered;
 use levee_domain::session::Session;
 use levee_domain::view::Stream;
@@ -25,6 +28,7 @@ use levee_domain::{Command, Few};
 use levee_proto::attrs::UserAttrs;
 use levee_proto::envelope::Splice;
 use levee_proto::{Body, Envelope, ErrorType, Id, Rejection, Text};
+pub(crate) use park::Parked;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -45,10 +49,17 @@ pub(crate) struct SessionRow {
     pub(crate) types: Vec<Text>,
     pub(crate) ceiling: u64,
     pub(crate) cursors: Vec<(Id, u64)>,
+    /// The node that it lives on; empty if it has left there.
+    #[serde(default)]
+    pub(crate) node: Id,
+    /// Its state when it left there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) parked: Option<Box<Parked>>,
 }
 
 /// How a session begins to live.
 #[derive(Debug)]
+#[allow(private_interfaces)]
 pub(crate) enum Birth {
     /// It was just created.
     New {
@@ -59,8 +70,21 @@ pub(crate) enum Birth {
         /// The client's number for the action that created it.
         action_id: Option<u64>,
     },
-    /// It comes back from the store.
-    Again,
+    /// It comes back from the store, with its state if it left its last node in good order.
+    Again(Option<Box<Parked>>),
+}
+
+/// Which session it is.
+#[derive(Debug)]
+pub(crate) struct Which {
+    /// The digest of its id.
+    pub(crate) id: Id,
+    /// The shard of its id.
+    pub(crate) shard: u16,
+    /// Whose it is.
+    pub(crate) user: Id,
+    /// The version of its row.
+    pub(crate) version: u64,
 }
 
 /// What comes to a session.
@@ -96,8 +120,12 @@ pub enum SessionMessage {
     /// Save what changed.
     #[doc(hidden)]
     Save,
-    /// The node is about to stop.
-    GoAway,
+    /// It goes on elsewhere: it leaves this node, and answers who asked for that.
+    #[doc(hidden)]
+    Park(Option<(Seat, u64)>, CloseReason),
+    /// An action of this number came to a node that does not own its stream.
+    #[doc(hidden)]
+    Moved(u64),
 }
 
 /// The actor.
@@ -116,6 +144,10 @@ pub struct SessionActor {
     /// Streams that it follows, and what to announce once their owners answer.
     follows: Few<Stream, Following>,
     gathers: Vec<Gather>,
+    /// Actions on their way, by their streams.
+    lanes: Few<Stream, Lane>,
+    /// The version of its row.
+    version: u64,
     /// Set until it has begun.
     beginning: Option<Box<Beginning>>,
     read: Few<Id, u64>,
@@ -127,6 +159,10 @@ pub struct SessionActor {
 /// What is going on in a session.
 #[derive(Default)]
 struct Flags {
+    /// The hub will have it look around at its next tick.
+    looks: bool,
+    /// It is leaving this node.
+    parking: bool,
     /// Its row is being written.
     saving: bool,
     /// Its row must be written.
@@ -157,13 +193,12 @@ pub(crate) struct Following {
 impl SessionActor {
     pub(crate) fn open(
         hub: Rc<Hub>,
-        id: Id,
-        shard: u16,
-        user: Id,
+        which: Which,
         machine: Session,
         birth: Birth,
         connection: Option<(Connection, u64)>,
     ) -> Addr<Self> {
+        let Which { id, shard, user, version } = which;
         let (connection, connection_number) =
             connection.map_or((None, 0), |(way, number)| (Some(way), number));
         let fresh = matches!(birth, Birth::New { .. });
@@ -180,6 +215,8 @@ impl SessionActor {
             peer: Text::default(),
             follows: Few::default(),
             gathers: Vec::new(),
+            lanes: Few::default(),
+            version,
             beginning: Some(Box::new(Beginning { birth: Some(birth), held: VecDeque::new() })),
             read: Few::default(),
             away_since: Instant::now(),
@@ -203,6 +240,9 @@ impl SessionActor {
         mark: Option<(&Stream, u64)>,
         ctx: &mut Context<Self>,
     ) {
+        if let Some(action_id) = splice.action_id {
+            self.replied(action_id);
+        }
         if let Err(rejection) = self.machine.push(body, splice, message_type, mark) {
             self.hub.shared.metrics.drop("session_buffer");
             self.end(Some(&rejection), CloseReason::Gone, true, ctx);
@@ -215,9 +255,11 @@ impl SessionActor {
         self.tell(Arc::new(Body::error(rejection)), action_id, ctx);
     }
 
-    /// Has the hub save this session (and look whether it is still wanted) at its next tick.
-    fn mark_dirty(&self) {
-        self.hub.dirty.borrow_mut().insert(self.id.clone());
+    /// Has the hub's next tick save this session, and look after what else it waits for.
+    fn look_soon(&mut self) {
+        if !std::mem::replace(&mut self.flags.looks, true) {
+            self.hub.dirty.borrow_mut().insert(self.id.clone());
+        }
     }
 
     /// Ends the session here; with `for_good`, in the store too.
@@ -274,6 +316,9 @@ impl Handler<SessionMessage> for SessionActor {
     type Result = ();
 
     fn handle(&mut self, message: SessionMessage, ctx: &mut Self::Context) {
+        if self.flags.parking {
+            return self.leaving(message);
+        }
         if self.flags.ended {
             if let SessionMessage::Connect(Connection::Socket(socket, _), ..) = message {
                 let gone = Body::error(&Rejection::new(ErrorType::SessionNotFound));
@@ -340,12 +385,8 @@ impl Handler<SessionMessage> for SessionActor {
                 self.flush(ctx);
             }
             SessionMessage::Save => self.look(ctx),
-            SessionMessage::GoAway => {
-                if let Some(Connection::Socket(socket, _)) = self.connection.take() {
-                    let _ = socket.try_send(Outgoing::Close(None, CloseReason::GoingAway));
-                }
-                self.disconnected();
-            }
+            SessionMessage::Moved(action_id) => self.moved(action_id, ctx),
+            SessionMessage::Park(asker, reason) => self.park(asker, reason, ctx),
         }
     }
 }

@@ -4,65 +4,14 @@
 
 mod support;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeSet;
-use support::{Client, Cluster};
-
-/// A realm with a queue that these agents serve. Answers the queue.
-async fn organise(operator: &mut Client, agents: &[&Client]) -> String {
-    let realm = operator
-        .ask(json!({"action": "create_realm", "realm_attrs": {"name": "R"}}), &[])
-        .await
-        .str("realm_id");
-    for agent in agents {
-        let add = json!({"action": "add_member", "realm_id": realm, "user_id": agent.user});
-        operator.ask(add, &[]).await;
-    }
-    let create = json!({"action": "create_queue", "realm_id": realm, "queue_attrs": {"name": "Q"}});
-    let queue = operator.ask(create, &[]).await.str("queue_id");
-    for agent in agents {
-        let add = json!({"action": "add_member", "queue_id": queue, "user_id": agent.user});
-        let mut answer = operator.ask(add.clone(), &[]).await;
-        for _ in 0..20 {
-            if answer.name() != "error" {
-                break;
-            }
-            // A queue's owner has its realm's members within a second.
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-            answer = operator.ask(add.clone(), &[]).await;
-        }
-        assert_eq!(answer.name(), "queue_member_joined", "{}", answer.header);
-    }
-    queue
-}
-
-fn request(queue: &str) -> Value {
-    json!({"action": "request_audience", "queue_id": queue})
-}
-
-fn accept(queue: &str, audience: Option<&str>) -> Value {
-    json!({"action": "accept_audience", "queue_id": queue, "audience_id": audience})
-}
-
-/// A conversation between a customer and an agent on these nodes.
-async fn conversation(cluster: &Cluster, customer: usize, agent: usize) -> (Client, Client, String) {
-    let mut operator = cluster.person(0, "operator").await;
-    let mut agent = cluster.person(agent, "agent").await;
-    let queue = organise(&mut operator, &[&agent]).await;
-    let mut customer = cluster.guest(customer, "customer").await;
-    let enqueued = customer.ask(request(&queue), &[]).await;
-    assert_eq!((enqueued.name(), &enqueued.header["queue_position"]), ("audience_enqueued", &json!(1)));
-    let joined = agent.ask(accept(&queue, None), &[]).await;
-    assert_eq!(joined.name(), "channel_joined", "{}", joined.header);
-    let channel = joined.str("channel_id");
-    assert_eq!(customer.named("channel_joined").await.str("channel_id"), channel);
-    (customer, agent, channel)
-}
+use support::{Cluster, accept, organise, request, talk};
 
 #[actix::test]
 async fn a_customer_and_an_agent_on_different_nodes_talk() {
     let cluster = Cluster::start(3).await;
-    let (mut customer, mut agent, channel) = conversation(&cluster, 1, 2).await;
+    let (mut customer, mut agent, channel) = talk(&cluster, 1, 2).await;
     for round in 0..20 {
         let id = customer.say(&channel, &format!("c{round}"));
         let reply = customer.find(|event| event.header["action_id"] == id).await;
@@ -77,14 +26,13 @@ async fn a_customer_and_an_agent_on_different_nodes_talk() {
 #[actix::test]
 async fn what_the_bus_loses_is_made_good_from_the_store() {
     let cluster = Cluster::start(3).await;
-    let (mut customer, mut agent, channel) = conversation(&cluster, 1, 2).await;
+    let (mut customer, mut agent, channel) = talk(&cluster, 1, 2).await;
     cluster.network.lose_every(4);
     for round in 0..40 {
         customer.say(&channel, &format!("{round}"));
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
     cluster.network.mend();
-    // A client whose reply was lost asks again; here, whatever was written shows that it came.
     customer.say(&channel, "last");
     let mut texts = Vec::new();
     while texts.last().map(String::as_str) != Some("last") {
@@ -127,7 +75,7 @@ async fn two_agents_on_different_nodes_never_take_the_same_customer() {
 #[actix::test]
 async fn a_killed_nodes_conversations_go_on_elsewhere() {
     let cluster = Cluster::start(3).await;
-    let (mut customer, mut agent, channel) = conversation(&cluster, 1, 2).await;
+    let (mut customer, mut agent, channel) = talk(&cluster, 1, 2).await;
     for round in 0..5 {
         let id = customer.say(&channel, &format!("{round}"));
         customer.find(|event| event.header["action_id"] == id).await;
@@ -148,7 +96,7 @@ async fn a_killed_nodes_conversations_go_on_elsewhere() {
 #[actix::test]
 async fn a_retried_action_has_one_effect_whichever_node_decides_it() {
     let cluster = Cluster::start(3).await;
-    let (customer, mut agent, channel) = conversation(&cluster, 1, 2).await;
+    let (customer, mut agent, channel) = talk(&cluster, 1, 2).await;
     let send = json!({"action": "send_message", "action_id": 900, "channel_id": channel,
         "message_type": "ninchat.com/text"});
     for _ in 0..3 {

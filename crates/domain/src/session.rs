@@ -4,10 +4,15 @@
 //! reserved it (the *ceiling*), so that it never stands for two contents, not even after a crash.
 //! Buffers are bounded by count and bytes; one more event than that and the session is lost.
 
+mod packed;
+
+pub use packed::Packed;
+
 use crate::Few;
 use crate::view::Stream;
 use levee_proto::envelope::Splice;
 use levee_proto::{Body, ErrorType, Id, Rejection, Text, messages};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -32,7 +37,7 @@ impl Default for Bounds {
 }
 
 /// An event that waits for its acknowledgement.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Numbered {
     /// The event.
     pub body: Arc<Body>,
@@ -312,6 +317,17 @@ impl Session {
     /// Up to where records of a stream were dealt with and acknowledged.
     pub fn cursor(&self, stream: &Stream) -> Option<u64> {
         self.cursors.get(stream).copied()
+    }
+
+    /// Up to where records of a stream were dealt with, acknowledged or not.
+    pub fn position(&self, stream: &Stream) -> Option<u64> {
+        let marked = self.marks.iter().filter(|mark| mark.stream == *stream).map(|mark| mark.seq).max();
+        self.cursor(stream).max(marked)
+    }
+
+    /// Whether an action waits for its reply.
+    pub fn awaits(&self, action_id: u64) -> bool {
+        self.actions.get(&action_id) == Some(&None)
     }
 
     /// All cursors.

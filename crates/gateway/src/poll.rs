@@ -3,6 +3,8 @@
 use crate::Shared;
 use actix_web::{HttpResponse, web};
 use bytes::Bytes;
+use levee_cluster::letter::Relayed;
+use levee_cluster::relay::Place;
 use levee_cluster::session::Numbered;
 use levee_cluster::{Connection, SessionMessage};
 use levee_proto::envelope::Splice;
@@ -74,8 +76,30 @@ async fn answer(context: &Shared, arbiter: u16, header: Bytes) -> Result<Vec<Str
         return Err(refuse(Rejection::malformed("session_id is missing")));
     };
     let arbiter = node.arbiter_of(&session_id);
-    let session = node.on(arbiter, move |hub| async move { hub.session(&session_id).await });
-    let session = session.await.unwrap_or_else(busy).map_err(refuse)?;
+    let wanted = session_id.clone();
+    let place = node.on(arbiter, move |hub| async move { hub.find(&wanted).await });
+    let session = match place.await.unwrap_or_else(busy).map_err(refuse)? {
+        Place::Here(session) => session,
+        Place::There(other) => {
+            let what = if envelope.action == "resume_session" {
+                Relayed::Poll(envelope.event_id)
+            } else {
+                Relayed::Act(header.clone(), Envelope::inline_payload(&header).map_err(refuse)?)
+            };
+            let wanted = session_id.clone();
+            let answer = node.on(arbiter, move |hub| async move { hub.relay(&other, &wanted, what).await });
+            match tokio::time::timeout(WAIT, answer).await {
+                Ok(Some(Some(events))) => return Ok(said(&events)),
+                // Nothing came: the client asks again.
+                Err(_) => return Ok(Vec::new()),
+                // It does not live there any more.
+                Ok(_) => {
+                    let session = node.on(arbiter, move |hub| async move { hub.session(&session_id).await });
+                    session.await.unwrap_or_else(busy).map_err(refuse)?
+                }
+            }
+        }
+    };
     let too_busy = |_| refuse(Rejection::new(ErrorType::SendRateLimited).because("too many actions at once"));
     if envelope.action == "resume_session" {
         let (sender, receiver) = oneshot::channel();
@@ -95,7 +119,10 @@ fn busy<T>() -> Result<T, Rejection> {
 
 /// Waits for events. What can't be said in one object is left out: such clients ask for JSON types only.
 async fn wait(receiver: oneshot::Receiver<Vec<Numbered>>, timeout: Duration) -> Vec<String> {
-    let events = tokio::time::timeout(timeout, receiver).await.ok().and_then(Result::ok).unwrap_or_default();
+    said(&tokio::time::timeout(timeout, receiver).await.ok().and_then(Result::ok).unwrap_or_default())
+}
+
+fn said(events: &[Numbered]) -> Vec<String> {
     events
         .iter()
         .map(|event| {

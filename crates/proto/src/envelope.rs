@@ -98,7 +98,7 @@ pub struct Body {
 }
 
 /// What differs between the receivers of one event.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Splice {
     /// The event's number in this session; none for what concerns the connection only.
     pub event_id: Option<u64>,
@@ -148,6 +148,16 @@ impl Body {
         Self { header: text.into(), parts: Vec::new() }
     }
 
+    /// An event whose header was kept as it is.
+    pub fn from_header(header: String, parts: Vec<Bytes>) -> Self {
+        Self { header: header.into(), parts }
+    }
+
+    /// The header, as a JSON object, without what differs between the receivers.
+    pub fn header(&self) -> &str {
+        std::str::from_utf8(&self.header).unwrap_or_default()
+    }
+
     /// The `error` event for a rejection.
     pub fn error(rejection: &Rejection) -> Self {
         Self::new(&rejection.event())
@@ -166,8 +176,7 @@ impl Body {
 
     /// The event's name.
     pub fn event(&self) -> &str {
-        let text = std::str::from_utf8(&self.header).unwrap_or_default();
-        text.get(10..).and_then(|rest| rest.split('"').next()).unwrap_or_default()
+        self.header().get(10..).and_then(|rest| rest.split('"').next()).unwrap_or_default()
     }
 
     /// The header for transports with frames: `frames` tells how many follow.
@@ -197,7 +206,7 @@ impl Body {
     }
 
     fn open(&self, splice: Splice) -> String {
-        let text = std::str::from_utf8(&self.header).unwrap_or_default();
+        let text = self.header();
         let mut out = String::with_capacity(text.len() + 64);
         out.push_str(text.strip_suffix('}').unwrap_or(text));
         if let Some(id) = splice.action_id {

@@ -1,8 +1,9 @@
 //! What is decided together, and committed together.
 
 use super::EntityActor;
-use crate::letter::{Act, Job};
+use crate::letter::{Act, Job, Letter};
 use actix::prelude::*;
+use levee_domain::Command;
 use levee_domain::entity::Outcome as Decided;
 use levee_domain::machine::{Claim, Emit, Entry, Input, Machine};
 use levee_proto::{Action, ErrorType, Rejection};
@@ -38,6 +39,11 @@ pub(super) enum Product<M: Machine> {
 }
 
 impl<M: Machine> Batch<M> {
+    /// The jobs, to be decided once more.
+    pub(super) fn jobs(self) -> Vec<Job> {
+        self.done.into_iter().map(|done| done.job).collect()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.done.is_empty()
     }
@@ -73,6 +79,12 @@ impl<M: Machine> EntityActor<M> {
         let mut batch = Batch { after: self.entity.seq, now: crate::now(), done: Vec::new(), bytes: 0 };
         while batch.done.len() < JOBS && batch.bytes < BYTES {
             let Some(mut job) = self.inbox.pop_front() else { break };
+            if self.overtakes(&job) {
+                if let Job::Act(act) = job {
+                    self.hub.send(&act.asker.seat.clone(), Letter::Moved(act.asker));
+                }
+                continue;
+            }
             let input = match input::<M>(&mut job) {
                 Ok(input) => input,
                 Err(rejection) => {
@@ -117,6 +129,18 @@ impl<M: Machine> EntityActor<M> {
             batch.done.push(Done { job, result });
         }
         batch
+    }
+
+    /// Whether an action came before one of the same session that it must follow: that got lost on the
+    /// way, or was refused a moment ago.
+    fn overtakes(&self, job: &Job) -> bool {
+        let Job::Act(act) = job else { return false };
+        let Some(after) = act.after else { return false };
+        let seen = |action_id| {
+            let command = Command { session: act.actor.session.clone(), action_id };
+            self.entity.seen(&command).is_some()
+        };
+        !seen(after) && !act.actor.action_id.is_some_and(seen)
     }
 
     fn decide_one(

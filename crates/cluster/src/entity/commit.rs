@@ -31,7 +31,7 @@ impl<M: Machine> EntityActor<M> {
     pub(super) fn commit(&mut self, batch: Batch<M>, ctx: &mut Context<Self>) {
         let shard = self.stream.shard();
         let Some(epoch) = self.hub.shared.placement.epoch(shard, &self.hub.shared.node) else {
-            return self.fenced(batch, ctx);
+            return self.fenced(batch.jobs(), ctx);
         };
         let mut commit =
             Commit { shard, epoch, stream: self.stream.key(), after: batch.after, ..Commit::default() };
@@ -100,11 +100,11 @@ impl<M: Machine> EntityActor<M> {
         match error {
             StoreError::Fenced { .. } => {
                 conflicts.with_label_values(&["fenced"]).inc();
-                self.fenced(batch, ctx);
+                self.fenced(batch.jobs(), ctx);
             }
             StoreError::Conflict { .. } => {
                 conflicts.with_label_values(&["sequence"]).inc();
-                self.again(batch.done.into_iter().map(|done| done.job).collect());
+                self.again(batch.jobs());
                 self.load(ctx);
             }
             StoreError::Taken { namespace, key } => {
@@ -117,7 +117,7 @@ impl<M: Machine> EntityActor<M> {
                     let done = batch.done.remove(at);
                     self.refuse(&done.job, refusal);
                 }
-                self.again(batch.done.into_iter().map(|done| done.job).collect());
+                self.again(batch.jobs());
                 self.load(ctx);
             }
             StoreError::Full => {
@@ -127,14 +127,14 @@ impl<M: Machine> EntityActor<M> {
             error => {
                 // Whether it was written is not known; what was is recognised by its commands.
                 tracing::warn!(%error, stream = %self.stream, "a commit failed; trying again");
-                self.again(batch.done.into_iter().map(|done| done.job).collect());
+                self.again(batch.jobs());
                 ctx.run_later(Duration::from_millis(500), |actor, ctx| actor.load(ctx));
             }
         }
     }
 
     /// Puts jobs back to the front of the inbox.
-    fn again(&mut self, jobs: Vec<Job>) {
+    pub(super) fn again(&mut self, jobs: Vec<Job>) {
         for job in jobs.into_iter().rev() {
             self.inbox.push_front(job);
         }
@@ -148,20 +148,13 @@ impl<M: Machine> EntityActor<M> {
         self.load(ctx);
     }
 
-    /// Another node owns the shard now: it gets the jobs.
-    fn fenced(&mut self, batch: Batch<M>, ctx: &mut Context<Self>) {
-        tracing::info!(stream = %self.stream, "another node owns this now");
+    /// Another node owns the shard now: whoever asked for something asks there.
+    pub(super) fn fenced(&mut self, jobs: Vec<Job>, ctx: &mut Context<Self>) {
+        tracing::debug!(stream = %self.stream, "another node owns this now");
         self.hub.entities.borrow_mut().remove(&self.stream);
-        let jobs: Vec<_> =
-            batch.done.into_iter().map(|done| done.job).chain(std::mem::take(&mut self.inbox)).collect();
-        let (hub, stream) = (self.hub.clone(), self.stream.clone());
-        actix::spawn(async move {
-            // The table of owners is read once a second.
-            tokio::time::sleep(Duration::from_millis(1200)).await;
-            for job in jobs {
-                hub.route(stream.clone(), job);
-            }
-        });
+        for job in jobs.into_iter().chain(std::mem::take(&mut self.inbox)) {
+            self.hub.not_here(self.stream.clone(), job);
+        }
         ctx.stop();
     }
 

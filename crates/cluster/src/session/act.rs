@@ -84,6 +84,7 @@ impl SessionActor {
             header,
             parts,
             settled: self.machine.settled(),
+            after: None,
             action: Some(action),
         };
         self.pass_on(stream, act, ctx);
@@ -91,11 +92,11 @@ impl SessionActor {
     }
 
     /// Sends an action to its owner; one that may begin a dialogue, with the other user's card.
-    fn pass_on(&self, stream: Stream, mut act: Act, ctx: &mut Context<Self>) {
+    fn pass_on(&mut self, stream: Stream, mut act: Act, ctx: &mut Context<Self>) {
         let may_begin = matches!(&act.action,
             Some(Action::Conversation(ConversationAction::SendMessage(send))) if send.user_id.is_some());
         if !may_begin || self.follows.contains_key(&stream) {
-            return self.hub.route(stream, Job::Act(Box::new(act)));
+            return self.send_act(stream, act);
         }
         let hub = self.hub.clone();
         let looking = async move {
@@ -104,7 +105,6 @@ impl SessionActor {
                 None => Ok(None),
             };
             (
-                hub,
                 act.asker.action_id,
                 peer.map(|peer| {
                     act.actor.peer = peer;
@@ -112,8 +112,8 @@ impl SessionActor {
                 }),
             )
         };
-        ctx.spawn(looking.into_actor(self).map(move |(hub, action_id, found), actor, ctx| match found {
-            Ok(act) => hub.route(stream, Job::Act(Box::new(act))),
+        ctx.spawn(looking.into_actor(self).map(move |(action_id, found), actor, ctx| match found {
+            Ok(act) => actor.send_act(stream, act),
             Err(rejection) => {
                 actor.reject(&rejection, action_id, ctx);
                 actor.flush(ctx);

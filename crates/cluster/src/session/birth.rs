@@ -15,7 +15,7 @@ impl SessionActor {
     pub(super) fn begin(&mut self) {
         let user = Stream::user(&self.user);
         let after = match self.beginning.as_ref().and_then(|beginning| beginning.birth.as_ref()) {
-            Some(Birth::Again) => self.machine.cursor(&user),
+            Some(Birth::Again(_)) => self.machine.position(&user),
             _ => None,
         };
         self.follow(&user, after);
@@ -50,9 +50,13 @@ impl SessionActor {
                 let purpose = Purpose::Created { session_id, user_auth, user: attached.summary.clone() };
                 self.gather(purpose, action_id, streams, ctx);
             }
-            Birth::Again => {
+            Birth::Again(parked) => {
+                self.take_up(parked);
                 for (stream, how) in follows {
-                    match self.machine.cursor(&stream) {
+                    let known = self.follows.get(&stream).filter(|known| known.entered >= how.seq);
+                    match self.machine.position(&stream) {
+                        // It stands to it as it did where it left.
+                        position if known.is_some() => self.follow(&stream, position.or(Some(how.seq))),
                         Some(cursor) => {
                             let following = Following { entered: how.seq, ..Following::default() };
                             self.follows.insert(stream.clone(), following);
@@ -67,6 +71,19 @@ impl SessionActor {
         }
     }
 
+    /// Stands to its streams as it did when it left its last node.
+    fn take_up(&mut self, parked: Option<Box<super::Parked>>) {
+        let Some(parked) = parked else { return };
+        let user = Stream::user(&self.user);
+        for (stream, following) in parked.follows().filter(|(stream, _)| *stream != user) {
+            let watched = following.watched;
+            self.follows.insert(stream.clone(), following);
+            if watched {
+                self.follow(&stream, None);
+            }
+        }
+    }
+
     /// Takes up what was held until the session had begun.
     pub(super) fn go_on(&mut self, ctx: &mut Context<Self>) {
         let held = self.beginning.take().map(|beginning| beginning.held).unwrap_or_default();
@@ -74,7 +91,7 @@ impl SessionActor {
             self.handle(message, ctx);
         }
         self.flush(ctx);
-        self.mark_dirty();
+        self.look_soon();
     }
 }
 

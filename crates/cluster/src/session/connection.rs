@@ -128,7 +128,7 @@ impl SessionActor {
     pub(super) fn disconnected(&mut self) {
         self.connection = None;
         self.away_since = Instant::now();
-        self.mark_dirty();
+        self.look_soon();
     }
 
     pub(super) fn connect(&mut self, connection: Connection, number: u64, ctx: &mut Context<Self>) {

@@ -2,8 +2,7 @@
 
 use super::{CloseReason, Connection, SessionActor, SessionRow};
 use actix::prelude::*;
-use bytes::Bytes;
-use levee_store::{Commit, DirectoryChange, Expect};
+use levee_store::Commit;
 
 impl SessionActor {
     /// Writes the session's row: a ceiling, or cursors.
@@ -16,49 +15,78 @@ impl SessionActor {
         self.flags.saving = true;
         self.flags.dirty = false;
         self.machine.saving_cursors();
-        let row = SessionRow {
-            shard: self.shard,
-            user: self.user.clone(),
-            types: self.machine.message_types.to_vec(),
-            ceiling,
-            cursors: self.machine.cursors().iter().map(|(stream, seq)| (stream.key(), *seq)).collect(),
-        };
-        let epoch = self.hub.shared.placement.epoch(self.shard, &self.hub.shared.node).unwrap_or_default();
-        let commit = Commit {
-            shard: self.shard,
-            epoch,
-            directory: vec![DirectoryChange {
-                namespace: levee_domain::user::SESSIONS.into(),
-                key: self.id.clone(),
-                expect: Expect::Any,
-                value: serde_json::to_vec(&row).ok().map(Bytes::from),
-            }],
-            ..Commit::default()
-        };
+        let commit = self.row_commit(&self.row(ceiling));
         let store = self.hub.store();
         let writing = async move { store.commit(commit).await };
         ctx.spawn(writing.into_actor(self).map(move |written, actor, ctx| {
             actor.flags.saving = false;
             match written {
                 Ok(()) => {
+                    actor.version += 1;
                     actor.machine.reserved(ceiling);
                     actor.flush(ctx);
                 }
-                Err(levee_store::StoreError::Fenced { .. }) => {
-                    // Another node has the session's shard; it goes on there.
-                    actor.end(None, CloseReason::GoingAway, false, ctx);
+                Err(levee_store::StoreError::Taken { .. }) => {
+                    actor.check_row(ctx);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a session was not saved; trying again");
                     actor.flags.dirty = true;
-                    actor.mark_dirty();
+                    actor.look_soon();
                 }
             }
         }));
     }
 
+    /// The row has another version than expected: it went on elsewhere, or was closed; or an earlier write
+    /// did arrive although the store did not say so.
+    fn check_row(&mut self, ctx: &mut Context<Self>) {
+        let (hub, session) = (self.hub.clone(), self.id.clone());
+        let reading = async move { hub.session_row(&session).await };
+        self.flags.saving = true;
+        ctx.spawn(reading.into_actor(self).map(|read, actor, ctx| {
+            actor.flags.saving = false;
+            match read {
+                // Only this actor writes that it lives here.
+                Ok(Some((version, row))) if row.node == actor.hub.shared.node => {
+                    actor.version = version;
+                    actor.flags.dirty = true;
+                    actor.look_soon();
+                }
+                Ok(_) => actor.end(None, CloseReason::GoingAway, false, ctx),
+                Err(_) => {
+                    actor.flags.dirty = true;
+                    actor.look_soon();
+                }
+            }
+        }));
+    }
+
+    /// The session's row as it is now.
+    pub(super) fn row(&self, ceiling: u64) -> SessionRow {
+        SessionRow {
+            shard: self.shard,
+            user: self.user.clone(),
+            types: self.machine.message_types.to_vec(),
+            ceiling,
+            cursors: self.machine.cursors().iter().map(|(stream, seq)| (stream.key(), *seq)).collect(),
+            node: self.hub.shared.node.clone(),
+            parked: None,
+        }
+    }
+
+    /// The commit that writes the row, unless somebody else has written it meanwhile.
+    pub(super) fn row_commit(&self, row: &SessionRow) -> Commit {
+        self.hub.session_commit(self.shard, &self.id, row, self.version)
+    }
+
     /// The hub's tick: saves what changed, and ends a session that nobody came back to.
     pub(super) fn look(&mut self, ctx: &mut Context<Self>) {
+        self.flags.looks = false;
+        self.look_after_acts(ctx);
+        if self.flags.ended {
+            return;
+        }
         if let Some(Connection::Poll(waiting)) = &self.connection
             && waiting.is_closed()
         {
@@ -74,7 +102,7 @@ impl SessionActor {
                 self.connected = false;
                 self.tell_presence(false);
             }
-            self.mark_dirty();
+            self.look_soon();
         }
         if self.flags.dirty || self.machine.wants_ceiling().is_some() {
             let ceiling = self.machine.wants_ceiling();

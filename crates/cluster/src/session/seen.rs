@@ -55,7 +55,7 @@ impl SessionActor {
     pub(super) fn note_dirty(&mut self) {
         if !self.flags.dirty && self.machine.has_changed_cursors() {
             self.flags.dirty = true;
-            self.mark_dirty();
+            self.look_soon();
         }
     }
 

@@ -1,5 +1,7 @@
 //! Several nodes in one process, on the memory store and the memory bus, and clients of theirs.
 
+#![allow(dead_code)] // each test file uses some of it
+
 use actix::prelude::*;
 use bytes::Bytes;
 use levee_bus::memory::MemoryNetwork;
@@ -86,6 +88,7 @@ impl Event {
 
 pub struct Client {
     pub user: String,
+    pub session_id: String,
     pub session: Addr<SessionActor>,
     events: mpsc::UnboundedReceiver<Event>,
     /// What came while something else was waited for.
@@ -106,8 +109,25 @@ impl Client {
             .expect("a session");
         let created = tokio::time::timeout(PATIENCE, events.recv()).await.expect("in time").unwrap();
         assert_eq!(created.name(), "session_created");
-        let user = created.str("user_id");
-        Self { user, session, events, passed: Vec::new(), actions: 0, last_event: 1 }
+        let (user, session_id) = (created.str("user_id"), created.str("session_id"));
+        Self { user, session_id, session, events, passed: Vec::new(), actions: 0, last_event: 1 }
+    }
+
+    /// Comes back by way of a node, having received all events up to the last one that was looked at.
+    pub async fn resume(&mut self, node: &Node) {
+        let (sender, events) = mpsc::unbounded_channel();
+        let way = Connection::Socket(Ear { sender }.start().recipient(), Arc::<Flow>::default());
+        let id = self.session_id.as_str().into();
+        let found = node.on(node.arbiter_of(&self.session_id), |hub| async move { hub.session(&id).await });
+        self.session = found.await.expect("the node runs").expect("the session is not lost");
+        self.events = events;
+        let connect = SessionMessage::Connect(way, rand::random(), Some(self.last_event));
+        self.session.send(connect).await.expect("the session lives");
+    }
+
+    /// Acknowledges all events that were looked at.
+    pub fn acknowledge(&self) {
+        self.session.try_send(SessionMessage::Acknowledge(self.last_event)).unwrap();
     }
 
     /// Sends an action and waits for its answer.
@@ -190,4 +210,55 @@ impl Handler<Outgoing> for Ear {
             }
         }
     }
+}
+
+/// A realm with a queue that these agents serve. Answers the queue.
+pub async fn organise(operator: &mut Client, agents: &[&Client]) -> String {
+    let realm = operator
+        .ask(json!({"action": "create_realm", "realm_attrs": {"name": "R"}}), &[])
+        .await
+        .str("realm_id");
+    for agent in agents {
+        let add = json!({"action": "add_member", "realm_id": realm, "user_id": agent.user});
+        operator.ask(add, &[]).await;
+    }
+    let create = json!({"action": "create_queue", "realm_id": realm, "queue_attrs": {"name": "Q"}});
+    let queue = operator.ask(create, &[]).await.str("queue_id");
+    for agent in agents {
+        let add = json!({"action": "add_member", "queue_id": queue, "user_id": agent.user});
+        let mut answer = operator.ask(add.clone(), &[]).await;
+        for _ in 0..20 {
+            if answer.name() != "error" {
+                break;
+            }
+            // A queue's owner has its realm's members within a second.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            answer = operator.ask(add.clone(), &[]).await;
+        }
+        assert_eq!(answer.name(), "queue_member_joined", "{}", answer.header);
+    }
+    queue
+}
+
+pub fn request(queue: &str) -> Value {
+    json!({"action": "request_audience", "queue_id": queue})
+}
+
+pub fn accept(queue: &str, audience: Option<&str>) -> Value {
+    json!({"action": "accept_audience", "queue_id": queue, "audience_id": audience})
+}
+
+/// A conversation between a customer and an agent on these nodes.
+pub async fn talk(cluster: &Cluster, customer: usize, agent: usize) -> (Client, Client, String) {
+    let mut operator = cluster.person(0, "operator").await;
+    let mut agent = cluster.person(agent, "agent").await;
+    let queue = organise(&mut operator, &[&agent]).await;
+    let mut customer = cluster.guest(customer, "customer").await;
+    let enqueued = customer.ask(request(&queue), &[]).await;
+    assert_eq!((enqueued.name(), &enqueued.header["queue_position"]), ("audience_enqueued", &json!(1)));
+    let joined = agent.ask(accept(&queue, None), &[]).await;
+    assert_eq!(joined.name(), "channel_joined", "{}", joined.header);
+    let channel = joined.str("channel_id");
+    assert_eq!(customer.named("channel_joined").await.str("channel_id"), channel);
+    (customer, agent, channel)
 }

@@ -8,7 +8,7 @@ mod records;
 mod tests;
 mod views;
 
-pub use records::{ConversationOrder, ConversationRecord, Member};
+pub use records::{ConversationOrder, ConversationRecord, Member, Part};
 
 use crate::machine::{Columns, Entry, Glance, Input, Machine, Moment, Step};
 use crate::rights::{Right, Standing};

@@ -1,0 +1,93 @@
+//! Requests of clients without a socket whose session lives on another node: they are passed on to it,
+//! for a client that polls may come to another node each time.
+
+use crate::hub::Hub;
+use crate::letter::{Letter, Relayed, Seat};
+use crate::session::{Connection, SessionActor, SessionMessage};
+use actix::Addr;
+use levee_domain::session::Numbered;
+use levee_proto::{Envelope, Id, ids};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// How long the other node waits for events; clients' requests end before that.
+const WAIT: Duration = Duration::from_secs(45);
+
+/// Where a session lives.
+#[derive(Debug)]
+pub enum Place {
+    /// On this node.
+    Here(Addr<SessionActor>),
+    /// On another one.
+    There(Id),
+}
+
+/// Requests that wait for another node's answer.
+#[derive(Default)]
+pub(crate) struct Relays(RefCell<HashMap<u64, oneshot::Sender<Option<Vec<Numbered>>>>>);
+
+impl Hub {
+    /// Passes a request on to a session on another node. `None` if it does not live there any more.
+    pub async fn relay(self: Rc<Self>, node: &Id, session_id: &Id, what: Relayed) -> Option<Vec<Numbered>> {
+        let token = rand::random();
+        let (sender, receiver) = oneshot::channel();
+        self.relays.0.borrow_mut().insert(token, sender);
+        let guard = Forget { hub: &self, token };
+        let session = ids::digest(session_id);
+        let shard = ids::shard(session_id)?;
+        let letter = Letter::Relay { seat: self.seat.clone(), token, session, shard, what };
+        let there = Seat { node: node.clone(), arbiter: self.shared.arbiter(shard) };
+        self.send(&there, letter);
+        let answer = tokio::time::timeout(WAIT, receiver).await;
+        drop(guard);
+        answer.ok()?.ok()?
+    }
+
+    /// A request from another node for a session here.
+    pub(crate) fn relayed(self: &Rc<Self>, seat: Seat, token: u64, session: &Id, what: Relayed) {
+        let found = self.sessions.borrow().get(session).cloned();
+        let Some(address) = found else { return self.send(&seat, Letter::Relayed(token, None)) };
+        match what {
+            Relayed::Act(header, parts) => {
+                let sent = Envelope::parse(&header).ok().is_some_and(|envelope| {
+                    address.try_send(SessionMessage::Act(Box::new((envelope, header, parts)))).is_ok()
+                });
+                self.send(&seat, Letter::Relayed(token, sent.then(Vec::new)));
+            }
+            Relayed::Poll(acknowledged) => {
+                let (sender, receiver) = oneshot::channel();
+                let way = Connection::Poll(sender);
+                if address.try_send(SessionMessage::Connect(way, rand::random(), acknowledged)).is_err() {
+                    return self.send(&seat, Letter::Relayed(token, None));
+                }
+                let hub = self.clone();
+                actix::spawn(async move {
+                    let events = tokio::time::timeout(WAIT, receiver).await.ok().and_then(Result::ok);
+                    hub.send(&seat, Letter::Relayed(token, Some(events.unwrap_or_default())));
+                });
+            }
+        }
+    }
+
+    /// The other node's answer.
+    pub(crate) fn relay_answered(&self, token: u64, events: Option<Vec<Numbered>>) {
+        if let Some(waiting) = self.relays.0.borrow_mut().remove(&token) {
+            let _ = waiting.send(events);
+        }
+    }
+}
+
+/// Forgets a request when its client is gone.
+struct Forget<'a> {
+    hub: &'a Hub,
+    token: u64,
+}
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        self.hub.relays.0.borrow_mut().remove(&self.token);
+    }
+}

@@ -1,0 +1,134 @@
+//! Leaving this node: the session's whole state goes into its row, and whichever node the client comes
+//! back to goes on with it exactly.
+
+use super::{Beginning, CloseReason, Connection, Following, Outgoing, SessionActor, SessionMessage};
+use crate::letter::{AskedOutcome, Letter, Seat};
+use actix::prelude::*;
+use levee_domain::Command;
+use levee_domain::session::Packed;
+use levee_domain::view::Stream;
+use levee_proto::{Body, ErrorType, Rejection};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often parking is tried while the store does not answer.
+const TRIES: u32 = 5;
+
+/// A session that lives on no node.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Parked {
+    session: Packed,
+    follows: Vec<ParkedFollowing>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct ParkedFollowing {
+    stream: Stream,
+    entered: u64,
+    announce: bool,
+    command: Option<Command>,
+    watched: bool,
+}
+
+impl Parked {
+    /// The session's state.
+    pub(crate) fn session(&self) -> Packed {
+        self.session.clone()
+    }
+
+    /// How it stands to what it follows.
+    pub(super) fn follows(self) -> impl Iterator<Item = (Stream, Following)> {
+        self.follows.into_iter().map(|of| {
+            let announce = of.announce.then(|| Box::new(of.command));
+            (of.stream, Following { entered: of.entered, announce, watched: of.watched })
+        })
+    }
+}
+
+impl SessionActor {
+    /// What comes while it leaves: a client comes back in a moment, and finds it elsewhere.
+    pub(super) fn leaving(&self, message: SessionMessage) {
+        match message {
+            SessionMessage::Connect(Connection::Socket(socket, _), ..) => {
+                let _ = socket.try_send(Outgoing::Close(None, CloseReason::GoingAway));
+            }
+            SessionMessage::Park(Some((seat, token)), _) => {
+                // Whoever asks will find it in the store, or ask again.
+                self.hub.send(&seat, Letter::Asked(token, AskedOutcome::Done(Value::Null)));
+            }
+            _ => {}
+        }
+    }
+
+    /// Leaves this node, and tells whoever asked for that when it is done.
+    pub(super) fn park(&mut self, asker: Option<(Seat, u64)>, reason: CloseReason, ctx: &mut Context<Self>) {
+        if let Some(Connection::Socket(socket, _)) = self.connection.take() {
+            let superseded = reason == CloseReason::Superseded;
+            let event =
+                superseded.then(|| Arc::new(Body::error(&Rejection::new(ErrorType::ConnectionSuperseded))));
+            let _ = socket.try_send(Outgoing::Close(event, reason));
+        }
+        // From here on it takes nothing in: what comes later is read from the streams, or sent again.
+        self.flags.parking = true;
+        for (stream, _) in self.follows.iter() {
+            self.hub.unfollow(stream, &self.id);
+        }
+        self.lanes.take().for_each(drop);
+        self.write_parked(asker, 0, ctx);
+    }
+
+    fn write_parked(&mut self, asker: Option<(Seat, u64)>, tried: u32, ctx: &mut Context<Self>) {
+        if self.flags.saving {
+            // What is being written has the version that this must build upon.
+            ctx.run_later(Duration::from_millis(20), move |actor, ctx| actor.write_parked(asker, tried, ctx));
+            return;
+        }
+        let begun = !matches!(self.beginning.as_deref(), Some(Beginning { birth: Some(_), .. }));
+        let parked = begun.then(|| Parked {
+            session: self.machine.pack(),
+            follows: self.follows.iter().map(|(stream, following)| parked(stream, following)).collect(),
+        });
+        let ceiling = self.machine.ceiling();
+        let mut row = self.row(ceiling);
+        row.node = Default::default();
+        row.parked = parked.map(Box::new);
+        let commit = self.row_commit(&row);
+        let store = self.hub.store();
+        let writing = async move { store.commit(commit).await };
+        ctx.spawn(writing.into_actor(self).map(move |written, actor, ctx| {
+            match written {
+                Err(levee_store::StoreError::Unavailable(error)) if tried < TRIES => {
+                    tracing::warn!(%error, session = %actor.id, "a session was not handed over; trying again");
+                    let wait = Duration::from_millis(200 << tried);
+                    ctx.run_later(wait, move |actor, ctx| actor.write_parked(asker, tried + 1, ctx));
+                    return;
+                }
+                Err(error) => {
+                    // It goes on from its cursors then.
+                    tracing::warn!(%error, session = %actor.id, "a session was not handed over");
+                }
+                Ok(()) => {
+                    actor.hub.shared.metrics.parked.inc();
+                }
+            }
+            if let Some((seat, token)) = asker {
+                actor.hub.send(&seat, Letter::Asked(token, AskedOutcome::Done(Value::Null)));
+            }
+            actor.flags.ended = true;
+            actor.hub.sessions.borrow_mut().remove(&actor.id);
+            ctx.stop();
+        }));
+    }
+}
+
+fn parked(stream: &Stream, following: &Following) -> ParkedFollowing {
+    ParkedFollowing {
+        stream: stream.clone(),
+        entered: following.entered,
+        announce: following.announce.is_some(),
+        command: following.announce.as_deref().cloned().flatten(),
+        watched: following.watched,
+    }
+}

@@ -1,0 +1,168 @@
+//! Sessions and shards that move from node to node, and letters that get lost: nothing else does.
+
+#![allow(unreachable_pub, missing_docs, clippy::unwrap_used)]
+
+mod support;
+
+use serde_json::json;
+use std::time::Duration;
+use support::{Client, Cluster, talk};
+
+/// The texts of a channel's messages in their order, as the store has them.
+async fn history(client: &mut Client, channel: &str) -> Vec<String> {
+    let load =
+        json!({"action": "load_history", "channel_id": channel, "history_order": 1, "history_length": 1000});
+    let action_id = client.send(load, &[]);
+    let results = client.find(|event| event.header["action_id"] == action_id).await;
+    assert_eq!(results.name(), "history_results", "{}", results.header);
+    let mut texts = Vec::new();
+    for _ in 0..results.header["history_length"].as_u64().unwrap() {
+        texts.push(client.find(|event| event.header["action_id"] == action_id).await.text());
+    }
+    texts
+}
+
+/// Takes the next messages as they come.
+async fn texts(client: &mut Client, count: usize) -> Vec<String> {
+    let mut texts = Vec::new();
+    for _ in 0..count {
+        texts.push(client.named("message_received").await.text());
+    }
+    texts
+}
+
+fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
+    range.map(|number| number.to_string()).collect()
+}
+
+#[actix::test]
+async fn a_session_resumed_on_another_node_goes_on_exactly_where_it_was() {
+    let cluster = Cluster::start(3).await;
+    let (mut customer, mut agent, channel) = talk(&cluster, 0, 1).await;
+    for round in 0..5 {
+        customer.say(&channel, &round.to_string());
+    }
+    assert_eq!(texts(&mut agent, 3).await, numbers(0..3));
+    // Two of five events are not acknowledged; more come while it moves.
+    agent.resume(&cluster.nodes[2]).await;
+    for round in 5..10 {
+        customer.say(&channel, &round.to_string());
+    }
+    assert_eq!(texts(&mut agent, 7).await, numbers(3..10));
+    // And back again, without anything in between.
+    agent.resume(&cluster.nodes[1]).await;
+    agent.resume(&cluster.nodes[0]).await;
+    customer.say(&channel, "10");
+    assert_eq!(texts(&mut agent, 1).await, numbers(10..11));
+    let id = agent.say(&channel, "hello");
+    agent.find(|event| event.header["action_id"] == id).await;
+    assert_eq!(texts(&mut customer, 12).await.last().unwrap(), "hello");
+    assert!(agent.passed.iter().all(|event| event.name() != "message_received"), "nothing came twice");
+}
+
+#[actix::test]
+async fn a_node_that_stops_hands_its_sessions_over_and_nothing_comes_twice() {
+    let mut cluster = Cluster::start(3).await;
+    let (mut customer, mut agent, channel) = talk(&cluster, 0, 1).await;
+    customer.say(&channel, "0");
+    assert_eq!(texts(&mut agent, 1).await, numbers(0..1));
+    let stopping = cluster.nodes.remove(1);
+    stopping.shut_down().await;
+    for round in 1..10 {
+        customer.say(&channel, &round.to_string());
+    }
+    agent.resume(&cluster.nodes[1]).await;
+    for round in 10..15 {
+        customer.say(&channel, &round.to_string());
+    }
+    assert_eq!(texts(&mut agent, 14).await, numbers(1..15));
+    // The node of the customer, which owns the conversation, stops as well.
+    let stopping = cluster.nodes.remove(0);
+    stopping.shut_down().await;
+    customer.resume(&cluster.nodes[0]).await;
+    for round in 15..20 {
+        customer.say(&channel, &round.to_string());
+    }
+    assert_eq!(texts(&mut agent, 5).await, numbers(15..20));
+    assert!(agent.passed.iter().all(|event| event.name() != "message_received"), "nothing came twice");
+    assert_eq!(history(&mut agent, &channel).await, numbers(0..20));
+}
+
+#[actix::test]
+async fn a_session_whose_node_crashed_goes_on_from_its_cursors() {
+    let cluster = Cluster::start(3).await;
+    let (mut customer, mut agent, channel) = talk(&cluster, 0, 1).await;
+    for round in 0..5 {
+        customer.say(&channel, &round.to_string());
+    }
+    assert_eq!(texts(&mut agent, 5).await, numbers(0..5));
+    agent.acknowledge();
+    // Cursors are written behind.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    cluster.nodes[1].kill();
+    cluster.network.leave("node-1");
+    customer.say(&channel, "5");
+    cluster.settle().await;
+    agent.resume(&cluster.nodes[2]).await;
+    customer.say(&channel, "6");
+    assert_eq!(texts(&mut agent, 2).await, numbers(5..7));
+}
+
+#[actix::test]
+async fn what_gets_lost_between_nodes_is_sent_again_in_order() {
+    let cluster = Cluster::start(3).await;
+    let (mut customer, mut agent, channel) = talk(&cluster, 0, 1).await;
+    cluster.network.lose_every(3);
+    let mut sent = Vec::new();
+    for round in 0..40 {
+        sent.push(agent.say(&channel, &round.to_string()));
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    for action_id in sent {
+        let reply = agent.find(|event| event.header["action_id"] == action_id).await;
+        assert_eq!(reply.name(), "message_received", "{}", reply.header);
+    }
+    cluster.network.mend();
+    assert_eq!(texts(&mut customer, 40).await, numbers(0..40));
+    assert_eq!(history(&mut agent, &channel).await, numbers(0..40));
+}
+
+#[actix::test]
+async fn shards_move_under_traffic_without_losing_or_repeating_anything() {
+    let mut cluster = Cluster::start(2).await;
+    let mut talks = Vec::new();
+    for _ in 0..8 {
+        talks.push(talk(&cluster, 0, 1).await);
+    }
+    let mut round = 0;
+    for change in ["node-2", "node-3", ""] {
+        match change {
+            "" => {
+                cluster.nodes[3].kill();
+                cluster.network.leave("node-3");
+            }
+            name => cluster.join(name).await,
+        }
+        for _ in 0..40 {
+            for (customer, agent, channel) in &mut talks {
+                let from = if round % 2 == 0 { customer } else { agent };
+                from.say(channel, &round.to_string());
+            }
+            round += 1;
+            tokio::time::sleep(Duration::from_millis(40)).await;
+        }
+    }
+    for (customer, agent, channel) in &mut talks {
+        assert_eq!(texts(customer, round).await.len(), round);
+        let seen = texts(agent, round).await;
+        let stored = history(agent, channel).await;
+        assert_eq!(seen, stored, "in the order in which it is stored");
+        let mut stored: Vec<usize> = stored.iter().map(|text| text.parse().unwrap()).collect();
+        for parity in [0, 1] {
+            let own: Vec<_> = stored.iter().filter(|text| **text % 2 == parity).collect();
+            assert!(own.is_sorted(), "what one person writes stays in order: {own:?}");
+        }
+        stored.sort_unstable();
+        assert!(stored.into_iter().eq(0..round), "everything is there once");
+    }
+}
