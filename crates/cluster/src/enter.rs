@@ -234,7 +234,13 @@ impl Hub {
                 if let Some(address) = self.take_session(&session, shard, again.0, again.1).await? {
                     return Ok(address);
                 }
-            } else if let Some(address) = self.take_session(&session, shard, version, row).await? {
+                continue;
+            }
+            let last = row.node.clone();
+            if let Some(address) = self.take_session(&session, shard, version, row).await? {
+                if elsewhere {
+                    self.tell_taken(&last, &session, shard);
+                }
                 return Ok(address);
             }
         }

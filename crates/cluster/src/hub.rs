@@ -41,7 +41,7 @@ const ASKED_AT_MOST: usize = 8;
 /// How long sessions may take to leave when their node stops.
 const PARKED_WITHIN: Duration = Duration::from_secs(10);
 /// How long a node may take to give up a session. After that it goes on from what is stored.
-const FETCH: Duration = Duration::from_secs(2);
+const FETCH: Duration = Duration::from_millis(1500);
 /// How many orders that nobody would send again may wait for an owner of their stream, and for how long.
 const HELD: usize = 65_536;
 const HELD_TICKS: u64 = 10;
@@ -317,6 +317,21 @@ impl Hub {
         let answer = tokio::time::timeout(FETCH, receiver).await;
         self.questions.borrow_mut().remove(&token);
         matches!(answer, Ok(Ok(Ok(_))))
+    }
+
+    /// Tells a node that did not answer that a session of its has gone on here, until it must have heard:
+    /// its connection would go on beside the new one.
+    pub(crate) fn tell_taken(self: &Rc<Self>, node: &Id, session: &Id, shard: Shard) {
+        let there = Seat { node: node.clone(), arbiter: self.shared.arbiter(shard) };
+        let (hub, session) = (self.clone(), session.clone());
+        actix::spawn(async move {
+            for wait in [1, 3, 9, 27] {
+                tokio::time::sleep(Duration::from_secs(wait)).await;
+                let (seat, session) = (hub.seat.clone(), session.clone());
+                // Nobody waits for the answer.
+                hub.send(&there, Letter::Park { seat, token: u64::MAX, session, shard });
+            }
+        });
     }
 
     /// Has the session send an action again. A call is too short for that.

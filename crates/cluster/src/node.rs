@@ -146,6 +146,22 @@ impl Node {
         self.ready.load(Ordering::Relaxed)
     }
 
+    /// Where clients can connect to: this node's address first, then those of the other nodes that take
+    /// new sessions. Empty if none is set.
+    pub fn endpoints(&self) -> Vec<Id> {
+        let mut rows = self.shared.placement.nodes();
+        rows.retain(|row| row.ready && !row.public_address.is_empty());
+        rows.sort_by_key(|row| row.node != self.shared.node);
+        let mut addresses: Vec<Id> = Vec::with_capacity(rows.len());
+        for row in rows {
+            // Behind one balancer all have the same.
+            if !addresses.contains(&row.public_address) {
+                addresses.push(row.public_address);
+            }
+        }
+        addresses
+    }
+
     /// Runs something on the thread of a hub, and answers what it comes to. `None` if the hub can't
     /// take it: it is stopped, or too busy.
     pub async fn on<F, Fut, T>(&self, arbiter: u16, job: F) -> Option<T>

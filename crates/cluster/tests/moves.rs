@@ -4,6 +4,8 @@
 
 mod support;
 
+use levee_cluster::letter::Relayed;
+use levee_cluster::relay::Place;
 use serde_json::json;
 use std::time::Duration;
 use support::{Client, Cluster, talk};
@@ -165,4 +167,78 @@ async fn shards_move_under_traffic_without_losing_or_repeating_anything() {
         stored.sort_unstable();
         assert!(stored.into_iter().eq(0..round), "everything is there once");
     }
+}
+
+#[actix::test]
+async fn a_request_that_lands_on_another_node_is_passed_on_to_the_session() {
+    let cluster = Cluster::start(2).await;
+    let (mut customer, agent, channel) = talk(&cluster, 0, 1).await;
+    let here = &cluster.nodes[0];
+    let id = agent.session_id.as_str().into();
+    let place = here.on(0, move |hub| async move { hub.find(&id).await }).await.unwrap().unwrap();
+    let Place::There(there) = place else { panic!("the agent's session lives on the other node") };
+    assert_eq!(there, *cluster.nodes[1].name());
+    let relay = |what: Relayed| {
+        let (there, id) = (there.clone(), agent.session_id.as_str().into());
+        here.on(0, move |hub| async move { hub.relay(&there, &id, what).await })
+    };
+    // What it was sent before the poll, and what the action shows.
+    let seen = relay(Relayed::Poll(None)).await.unwrap().expect("it lives there");
+    assert!(!seen.is_empty());
+    let last = seen.last().unwrap().event_id();
+    let header = json!({"action": "send_message", "channel_id": channel, "action_id": 77,
+        "message_type": "ninchat.com/text"});
+    let act = Relayed::Act(header.to_string().into(), vec!["{\"text\":\"by relay\"}".into()]);
+    assert_eq!(relay(act).await.unwrap().map(|events| events.len()), Some(0));
+    assert_eq!(customer.named("message_received").await.text(), "by relay");
+    let replies = relay(Relayed::Poll(Some(last))).await.unwrap().expect("it lives there");
+    assert_eq!(replies.first().unwrap().splice.action_id, Some(77));
+    // A session that has gone elsewhere is not there.
+    let gone = Relayed::Poll(None);
+    let nobody = "00aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa".into();
+    let answer = here.on(0, {
+        let there = there.clone();
+        move |hub| async move { hub.relay(&there, &nobody, gone).await }
+    });
+    assert!(answer.await.unwrap().is_none());
+}
+
+#[actix::test]
+async fn only_nodes_that_take_sessions_are_named_to_clients() {
+    let mut cluster = Cluster::start(3).await;
+    let names = |node: &levee_cluster::Node| {
+        let mut names: Vec<_> = node.endpoints().iter().map(ToString::to_string).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(cluster.nodes[1].endpoints()[0], "node-1.example", "its own comes first");
+    assert_eq!(names(&cluster.nodes[0]), ["node-0.example", "node-1.example", "node-2.example"]);
+    let stopping = cluster.nodes.remove(1);
+    stopping.shut_down().await;
+    assert!(stopping.endpoints().is_empty() || !names(&stopping).contains(&"node-1.example".into()));
+    cluster.nodes[1].kill();
+    cluster.settle().await;
+    assert_eq!(names(&cluster.nodes[0]), ["node-0.example"]);
+}
+
+#[actix::test]
+async fn a_session_that_went_on_elsewhere_does_not_come_back_from_a_node_that_was_cut_off() {
+    let cluster = Cluster::start(3).await;
+    let (mut customer, mut agent, channel) = talk(&cluster, 0, 1).await;
+    customer.say(&channel, "0");
+    assert_eq!(texts(&mut agent, 1).await, numbers(0..1));
+    agent.acknowledge();
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    // The nodes don't hear each other, but both reach the store.
+    cluster.network.cut("node-1", "node-2");
+    agent.resume(&cluster.nodes[2]).await;
+    cluster.network.mend();
+    customer.say(&channel, "1");
+    assert_eq!(texts(&mut agent, 1).await, numbers(1..2));
+    // Until the old node has heard of it.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    agent.resume(&cluster.nodes[0]).await;
+    customer.say(&channel, "2");
+    assert_eq!(texts(&mut agent, 1).await, numbers(2..3));
+    assert!(agent.passed.iter().all(|event| event.name() != "message_received"), "nothing came twice");
 }

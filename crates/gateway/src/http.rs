@@ -73,6 +73,9 @@ async fn endpoint(
         return response;
     }
     let mut hosts = context.options.public_addresses.clone();
+    hosts.extend(context.node.endpoints().into_iter().map(String::from));
+    let mut named = std::collections::HashSet::new();
+    hosts.retain(|host| named.insert(host.clone()));
     if hosts.is_empty() {
         // Without a setting, the address by which the client came is one that it can reach.
         let host = request.headers().get("host").and_then(|value| value.to_str().ok());

@@ -41,6 +41,7 @@ impl Cluster {
             arbiters: 2,
             lease: Duration::from_millis(900),
             renew: Duration::from_millis(150),
+            public_address: format!("{name}.example").into(),
             presence_grace: Duration::from_millis(200),
             ..NodeOptions::default()
         };

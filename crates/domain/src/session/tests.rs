@@ -1,4 +1,5 @@
 use super::*;
+use bytes::Bytes;
 use levee_proto::events;
 use proptest::prelude::*;
 
@@ -128,6 +129,33 @@ fn a_cursor_never_goes_back() {
 }
 
 #[test]
+fn a_session_that_moves_takes_everything_along() {
+    let mut s = session();
+    let stream = Stream::conversation(&"00aa".into());
+    let parts = vec![Bytes::from_static(b"{\"text\": \"hi\"}"), Bytes::from_static(b"\xff\x00")];
+    let event = events::ChannelParted { channel_id: "c".into(), event_cause: None };
+    s.mark(&stream, 3);
+    s.admit(Some(7)).unwrap();
+    s.push(Arc::new(Body::with_parts(&event, parts)), Splice::default(), None, Some((&stream, 4))).unwrap();
+    s.push(body("reply"), Splice { action_id: Some(7), ..Splice::default() }, None, None).unwrap();
+    s.admit(Some(8)).unwrap();
+    s.hold_latest("q".into(), body("position"));
+    let text = serde_json::to_string(&s.pack()).unwrap();
+    let types = s.message_types.clone();
+    let mut moved = Session::unpack(types, s.ceiling(), serde_json::from_str(&text).unwrap(), s.bounds);
+    assert_eq!((moved.cursor(&stream), moved.position(&stream)), (Some(3), Some(4)));
+    assert_eq!(moved.admit(Some(7)).unwrap(), Admission::Answered);
+    assert!(moved.awaits(8) && !moved.awaits(7));
+    moved.release_latest().unwrap();
+    s.release_latest().unwrap();
+    let all = |s: &mut Session| std::iter::from_fn(|| s.next_to_send()).collect::<Vec<_>>();
+    assert_eq!(all(&mut moved), all(&mut s), "the same events, to the byte");
+    assert_eq!((moved.bytes, moved.last(), moved.ceiling()), (s.bytes, s.last(), s.ceiling()));
+    moved.acknowledge(3).unwrap();
+    assert_eq!(moved.cursor(&stream), Some(4));
+}
+
+#[test]
 fn only_the_latest_value_of_a_thing_is_kept_for_whoever_is_away() {
     let mut s = session();
     s.hold_latest("q".into(), body("first"));
@@ -144,16 +172,17 @@ enum Act {
     Drop,
     Acknowledge,
     AcknowledgeOld,
+    Move,
 }
 
 proptest! {
-    /// Whatever is dropped, acknowledged and resumed: a client that counts on ascending numbers sees
+    /// Whatever is dropped, acknowledged, resumed and moved: a client that counts on ascending numbers sees
     /// each event once, in order.
     #[test]
     fn a_resumed_session_gets_every_event_once_in_ascending_order(
         acts in prop::collection::vec(prop_oneof![
             4 => Just(Act::Push), 3 => (1usize..5).prop_map(Act::Read), 2 => Just(Act::Drop),
-            2 => Just(Act::Acknowledge), 1 => Just(Act::AcknowledgeOld)], 1..300)
+            2 => Just(Act::Acknowledge), 1 => Just(Act::AcknowledgeOld), 1 => Just(Act::Move)], 1..300)
     ) {
         let mut s = Session::new(Arc::from([]), 0, Bounds { events: 10_000, bytes: 1 << 30 });
         let (mut pushed, mut received) = (0u64, Vec::new());
@@ -175,6 +204,14 @@ proptest! {
                     wire.clear();
                     s.acknowledge(newest).unwrap();
                     s.rewind();
+                    while let Some(event) = s.next_to_send() { wire.push_back(event.event_id()); }
+                }
+                // To another node, by way of the store: every connection drops.
+                Act::Move => {
+                    let text = serde_json::to_string(&s.pack()).unwrap();
+                    let bounds = Bounds { events: 10_000, bytes: 1 << 30 };
+                    s = Session::unpack(Arc::from([]), s.ceiling(), serde_json::from_str(&text).unwrap(), bounds);
+                    wire.clear();
                     while let Some(event) = s.next_to_send() { wire.push_back(event.event_id()); }
                 }
                 Act::Acknowledge => s.acknowledge(newest).unwrap(),

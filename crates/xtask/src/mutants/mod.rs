@@ -30,10 +30,22 @@ enum Guard {
     Position,
     /// The disk has it before anybody hears of it.
     Sync,
+    /// What one person writes stays in order, however often it must be sent.
+    Order,
+    /// A session goes on elsewhere exactly where it was.
+    Handover,
 }
 
 impl Guard {
-    const ALL: [Self; 5] = [Self::Fence, Self::Dedup, Self::Acknowledgement, Self::Position, Self::Sync];
+    const ALL: [Self; 7] = [
+        Self::Fence,
+        Self::Dedup,
+        Self::Acknowledgement,
+        Self::Position,
+        Self::Sync,
+        Self::Order,
+        Self::Handover,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -42,6 +54,8 @@ impl Guard {
             Self::Acknowledgement => "acknowledgement",
             Self::Position => "position",
             Self::Sync => "sync",
+            Self::Order => "order",
+            Self::Handover => "handover",
         }
     }
 }

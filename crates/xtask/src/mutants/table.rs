@@ -84,4 +84,44 @@ pub(super) static MUTANTS: &[Mutant] = &[
         }],
         test: &["--package", "levee-cluster", "--test", "nodes"],
     },
+    Mutant {
+        name: "an action may overtake one that got lost",
+        guard: Guard::Order,
+        edits: &[Edit {
+            file: "crates/cluster/src/entity/batch.rs",
+            old: "!seen(after) && !act",
+            new: "false && !seen(after) && !act",
+        }],
+        test: &["--package", "levee-cluster", "--test", "moves"],
+    },
+    Mutant {
+        name: "a lost action is not sent again",
+        guard: Guard::Order,
+        edits: &[Edit {
+            file: "crates/cluster/src/session/lane.rs",
+            old: "if owner.is_none() {",
+            new: "if owner.is_none() || !lane.acts.is_empty() {",
+        }],
+        test: &["--package", "levee-cluster", "--test", "moves"],
+    },
+    Mutant {
+        name: "a session leaves without its state",
+        guard: Guard::Handover,
+        edits: &[Edit {
+            file: "crates/cluster/src/session/park.rs",
+            old: "row.parked = parked.map(Box::new);",
+            new: "row.parked = parked.map(Box::new).filter(|_| false);",
+        }],
+        test: &["--package", "levee-cluster", "--test", "moves"],
+    },
+    Mutant {
+        name: "a session may live on two nodes",
+        guard: Guard::Handover,
+        edits: &[Edit {
+            file: "crates/cluster/src/enter.rs",
+            old: "expect: Expect::Version(version),",
+            new: "expect: if version > 0 { Expect::Any } else { Expect::Absent },",
+        }],
+        test: &["--package", "levee-cluster", "--test", "moves"],
+    },
 ];
