@@ -6,6 +6,7 @@ mod support;
 
 use levee_cluster::letter::Relayed;
 use levee_cluster::relay::Place;
+use levee_store::Directory as _;
 use serde_json::json;
 use std::time::Duration;
 use support::{Client, Cluster, talk};
@@ -235,8 +236,13 @@ async fn a_session_that_went_on_elsewhere_does_not_come_back_from_a_node_that_wa
     cluster.network.mend();
     customer.say(&channel, "1");
     assert_eq!(texts(&mut agent, 1).await, numbers(1..2));
-    // Until the old node has heard of it.
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    // The old node hears of it, and leaves the session alone.
+    for _ in 0..100 {
+        let row = cluster.store.get("session", &levee_proto::ids::digest(&agent.session_id)).await;
+        let row: serde_json::Value = serde_json::from_slice(&row.unwrap().unwrap().value).unwrap();
+        assert_eq!(row["node"], "node-2");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     agent.resume(&cluster.nodes[0]).await;
     customer.say(&channel, "2");
     assert_eq!(texts(&mut agent, 1).await, numbers(2..3));
