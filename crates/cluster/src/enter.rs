@@ -2,27 +2,22 @@
 
 use crate::hub::Hub;
 use crate::letter::Attach;
-use crate::relay::Place;
 use crate::session::{Birth, Connection, SessionActor, SessionRow, Which};
 use actix::Addr;
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
-use bytes::Bytes;
 use levee_domain::session::{BLOCK, Session};
-use levee_domain::user::{IDENTITIES, NewUser, Proof, SESSIONS};
+use levee_domain::user::{IDENTITIES, NewUser, Proof};
 use levee_domain::view::Stream;
 use levee_proto::actions::session::CreateSession;
 use levee_proto::attrs::{IdentityAttrs, Writable};
 use levee_proto::{ErrorType, Id, Rejection, Text, ids, limits};
-use levee_store::{Commit, DirectoryChange, Expect, Shard};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Semaphore;
 
-/// How often a session is tried to be had before somebody else has it.
-const TAKEN_AT_MOST: usize = 4;
 /// How many passwords are hashed at a time: each takes 19 MiB and a core for some milliseconds.
 static HASHING: Semaphore = Semaphore::const_new(2);
 
@@ -212,133 +207,6 @@ impl Hub {
         let row = IdentityRow { user: user.clone(), password };
         let row = serde_json::to_string(&row).map_err(|e| Rejection::malformed(e.to_string()))?;
         Ok(Some((kind.clone(), name, attrs, row)))
-    }
-
-    /// Finds a session, and has it live on this node: it is here, or on another node that gives it up, or
-    /// in the store after a crash.
-    ///
-    /// # Errors
-    /// `session_not_found`; `internal` when the store does not answer, or too many want it at once.
-    pub async fn session(self: &Rc<Self>, session_id: &Id) -> Result<Addr<SessionActor>, Rejection> {
-        let absent = || Rejection::new(ErrorType::SessionNotFound);
-        let session = ids::digest(session_id);
-        let shard = ids::shard(session_id).ok_or_else(absent)?;
-        for _ in 0..TAKEN_AT_MOST {
-            if let Some(address) = self.sessions.borrow().get(&session) {
-                return Ok(Addr::clone(address));
-            }
-            let (version, row) = self.session_row(&session).await?.ok_or_else(absent)?;
-            let elsewhere = row.node != self.shared.node && self.shared.placement.is_live(&row.node);
-            if elsewhere && self.fetch(&row.node, &session, shard).await {
-                let again = self.session_row(&session).await?.ok_or_else(absent)?;
-                if let Some(address) = self.take_session(&session, shard, again.0, again.1).await? {
-                    return Ok(address);
-                }
-                continue;
-            }
-            let last = row.node.clone();
-            if let Some(address) = self.take_session(&session, shard, version, row).await? {
-                if elsewhere {
-                    self.tell_taken(&last, &session, shard);
-                }
-                return Ok(address);
-            }
-        }
-        Err(Rejection::new(ErrorType::Internal).because("the session is wanted in several places; try again"))
-    }
-
-    /// Where a session lives. One that lives nowhere comes here.
-    ///
-    /// # Errors
-    /// As [`Hub::session`].
-    pub async fn find(self: &Rc<Self>, session_id: &Id) -> Result<Place, Rejection> {
-        let session = ids::digest(session_id);
-        if let Some(address) = self.sessions.borrow().get(&session) {
-            return Ok(Place::Here(Addr::clone(address)));
-        }
-        if let Some((_, row)) = self.session_row(&session).await?
-            && row.node != self.shared.node
-            && self.shared.placement.is_live(&row.node)
-        {
-            return Ok(Place::There(row.node));
-        }
-        self.session(session_id).await.map(Place::Here)
-    }
-
-    pub(crate) async fn session_row(&self, session: &Id) -> Result<Option<(u64, SessionRow)>, Rejection> {
-        let entry = self.shared.store.get(SESSIONS, session).await.map_err(unavailable)?;
-        let read = |entry: levee_store::Entry| {
-            let row = serde_json::from_slice(&entry.value);
-            row.map(|row| (entry.version, row)).map_err(|error| {
-                tracing::error!(%error, %session, "a session's row can't be read");
-                Rejection::new(ErrorType::SessionNotFound)
-            })
-        };
-        entry.map(read).transpose()
-    }
-
-    /// Writes into a session's row that it lives here, and starts it. `None` if somebody else was faster.
-    async fn take_session(
-        self: &Rc<Self>,
-        session: &Id,
-        shard: Shard,
-        version: u64,
-        mut row: SessionRow,
-    ) -> Result<Option<Addr<SessionActor>>, Rejection> {
-        let parked = row.parked.take();
-        let known = row.ceiling;
-        row.node.clone_from(&self.shared.node);
-        if parked.is_none() {
-            // Which numbers below the ceiling were used is not known: it goes on above.
-            row.ceiling += BLOCK;
-        }
-        let commit = self.session_commit(shard, session, &row, version);
-        match self.shared.store.commit(commit).await {
-            Ok(()) => {}
-            Err(levee_store::StoreError::Taken { .. }) => return Ok(None),
-            Err(error) => return Err(unavailable(error)),
-        }
-        let types = self.alike.types(&row.types);
-        let bounds = self.shared.options.session_bounds;
-        let machine = match &parked {
-            Some(parked) => Session::unpack(types, row.ceiling, parked.session(), bounds),
-            None => {
-                let cursors = row.cursors.iter();
-                let cursors = cursors.filter_map(|(key, seq)| Some((Stream::from_key(key)?, *seq))).collect();
-                let mut machine = Session::revived(types, known, cursors, bounds);
-                machine.reserved(row.ceiling);
-                machine
-            }
-        };
-        tracing::debug!(%session, user = %row.user, exactly = parked.is_some(), "a session goes on here");
-        let birth = Birth::Again(parked);
-        let which = Which { id: session.clone(), shard, user: row.user, version: version + 1 };
-        Ok(Some(SessionActor::open(self.clone(), which, machine, birth, None)))
-    }
-
-    /// The commit that writes a session's row if it still has this version. What fences it is a shard of
-    /// this node's: the session's own, if it is.
-    pub(crate) fn session_commit(
-        &self,
-        shard: Shard,
-        session: &Id,
-        row: &SessionRow,
-        version: u64,
-    ) -> Commit {
-        let placement = self.placement();
-        let epoch_of = |shard| Some((shard, placement.epoch(shard, &self.shared.node)?));
-        let (shard, epoch) = epoch_of(shard).or_else(|| epoch_of(self.own_shard(0)?)).unwrap_or((shard, 0));
-        Commit {
-            shard,
-            epoch,
-            directory: vec![DirectoryChange {
-                namespace: SESSIONS.into(),
-                key: session.clone(),
-                expect: Expect::Version(version),
-                value: serde_json::to_vec(row).ok().map(Bytes::from),
-            }],
-            ..Commit::default()
-        }
     }
 
     /// How a session attaches to a stream.

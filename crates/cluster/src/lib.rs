@@ -19,7 +19,9 @@ mod placement;
 pub mod publish;
 mod realms;
 pub mod relay;
+mod router;
 pub mod session;
+mod whereabouts;
 
 pub use hub::Hub;
 pub use levee_domain::session::Bounds;

@@ -118,7 +118,7 @@ pub(super) static MUTANTS: &[Mutant] = &[
         name: "a session may live on two nodes",
         guard: Guard::Handover,
         edits: &[Edit {
-            file: "crates/cluster/src/enter.rs",
+            file: "crates/cluster/src/whereabouts.rs",
             old: "expect: Expect::Version(version),",
             new: "expect: if version > 0 { Expect::Any } else { Expect::Absent },",
         }],

@@ -1,0 +1,218 @@
+//! Where sessions live: finding them, having them come here, and sending them away.
+
+use crate::enter::unavailable;
+use crate::hub::Hub;
+use crate::letter::{AskedOutcome, Letter, Seat};
+use crate::relay::Place;
+use crate::session::{Birth, CloseReason, SessionActor, SessionMessage, SessionRow, Which};
+use actix::Addr;
+use bytes::Bytes;
+use levee_domain::session::{BLOCK, Session};
+use levee_domain::user::SESSIONS;
+use levee_domain::view::Stream;
+use levee_proto::{ErrorType, Id, Rejection, ids};
+use levee_store::{Commit, DirectoryChange, Expect, Shard};
+use serde_json::Value;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// How often a session is tried to be had before somebody else has it.
+const TAKEN_AT_MOST: usize = 4;
+/// How long a node may take to give up a session. After that it goes on from what is stored.
+const FETCH: Duration = Duration::from_millis(1500);
+/// How long sessions may take to leave when their node stops.
+const PARKED_WITHIN: Duration = Duration::from_secs(10);
+
+impl Hub {
+    /// Finds a session, and has it live on this node: it is here, or on another node that gives it up, or
+    /// in the store after a crash.
+    ///
+    /// # Errors
+    /// `session_not_found`; `internal` when the store does not answer, or too many want it at once.
+    pub async fn session(self: &Rc<Self>, session_id: &Id) -> Result<Addr<SessionActor>, Rejection> {
+        let absent = || Rejection::new(ErrorType::SessionNotFound);
+        let session = ids::digest(session_id);
+        let shard = ids::shard(session_id).ok_or_else(absent)?;
+        for _ in 0..TAKEN_AT_MOST {
+            if let Some(address) = self.sessions.borrow().get(&session) {
+                return Ok(Addr::clone(address));
+            }
+            let (version, row) = self.session_row(&session).await?.ok_or_else(absent)?;
+            let elsewhere = row.node != self.shared.node && self.shared.placement.is_live(&row.node);
+            if elsewhere && self.fetch(&row.node, &session, shard).await {
+                let again = self.session_row(&session).await?.ok_or_else(absent)?;
+                if let Some(address) = self.take_session(&session, shard, again.0, again.1).await? {
+                    return Ok(address);
+                }
+                continue;
+            }
+            let last = row.node.clone();
+            if let Some(address) = self.take_session(&session, shard, version, row).await? {
+                if elsewhere {
+                    self.tell_taken(&last, &session, shard);
+                }
+                return Ok(address);
+            }
+        }
+        Err(Rejection::new(ErrorType::Internal).because("the session is wanted in several places; try again"))
+    }
+
+    /// Where a session lives. One that lives nowhere comes here.
+    ///
+    /// # Errors
+    /// As [`Hub::session`].
+    pub async fn find(self: &Rc<Self>, session_id: &Id) -> Result<Place, Rejection> {
+        let session = ids::digest(session_id);
+        if let Some(address) = self.sessions.borrow().get(&session) {
+            return Ok(Place::Here(Addr::clone(address)));
+        }
+        if let Some((_, row)) = self.session_row(&session).await?
+            && row.node != self.shared.node
+            && self.shared.placement.is_live(&row.node)
+        {
+            return Ok(Place::There(row.node));
+        }
+        self.session(session_id).await.map(Place::Here)
+    }
+
+    pub(crate) async fn session_row(&self, session: &Id) -> Result<Option<(u64, SessionRow)>, Rejection> {
+        let entry = self.shared.store.get(SESSIONS, session).await.map_err(unavailable)?;
+        let read = |entry: levee_store::Entry| {
+            let row = serde_json::from_slice(&entry.value);
+            row.map(|row| (entry.version, row)).map_err(|error| {
+                tracing::error!(%error, %session, "a session's row can't be read");
+                Rejection::new(ErrorType::SessionNotFound)
+            })
+        };
+        entry.map(read).transpose()
+    }
+
+    /// Writes into a session's row that it lives here, and starts it. `None` if somebody else was faster.
+    async fn take_session(
+        self: &Rc<Self>,
+        session: &Id,
+        shard: Shard,
+        version: u64,
+        mut row: SessionRow,
+    ) -> Result<Option<Addr<SessionActor>>, Rejection> {
+        let parked = row.parked.take();
+        let known = row.ceiling;
+        row.node.clone_from(&self.shared.node);
+        if parked.is_none() {
+            // Which numbers below the ceiling were used is not known: it goes on above.
+            row.ceiling += BLOCK;
+        }
+        let commit = self.session_commit(shard, session, &row, version);
+        match self.shared.store.commit(commit).await {
+            Ok(()) => {}
+            Err(levee_store::StoreError::Taken { .. }) => return Ok(None),
+            Err(error) => return Err(unavailable(error)),
+        }
+        let types = self.alike.types(&row.types);
+        let bounds = self.shared.options.session_bounds;
+        let machine = match &parked {
+            Some(parked) => Session::unpack(types, row.ceiling, parked.session(), bounds),
+            None => {
+                let cursors = row.cursors.iter();
+                let cursors = cursors.filter_map(|(key, seq)| Some((Stream::from_key(key)?, *seq))).collect();
+                let mut machine = Session::revived(types, known, cursors, bounds);
+                machine.reserved(row.ceiling);
+                machine
+            }
+        };
+        tracing::debug!(%session, user = %row.user, exactly = parked.is_some(), "a session goes on here");
+        let birth = Birth::Again(parked);
+        let which = Which { id: session.clone(), shard, user: row.user, version: version + 1 };
+        Ok(Some(SessionActor::open(self.clone(), which, machine, birth, None)))
+    }
+
+    /// The commit that writes a session's row if it still has this version. What fences it is a shard of
+    /// this node's: the session's own, if it is.
+    pub(crate) fn session_commit(
+        &self,
+        shard: Shard,
+        session: &Id,
+        row: &SessionRow,
+        version: u64,
+    ) -> Commit {
+        let placement = self.placement();
+        let epoch_of = |shard| Some((shard, placement.epoch(shard, &self.shared.node)?));
+        let (shard, epoch) = epoch_of(shard).or_else(|| epoch_of(self.own_shard(0)?)).unwrap_or((shard, 0));
+        Commit {
+            shard,
+            epoch,
+            directory: vec![DirectoryChange {
+                namespace: SESSIONS.into(),
+                key: session.clone(),
+                expect: Expect::Version(version),
+                value: serde_json::to_vec(row).ok().map(Bytes::from),
+            }],
+            ..Commit::default()
+        }
+    }
+
+    /// A session is wanted elsewhere.
+    pub(crate) fn park(self: &Rc<Self>, seat: Seat, token: u64, session: &Id) {
+        let found = self.sessions.borrow().get(session).cloned();
+        let parks = found.is_some_and(|address| {
+            address
+                .try_send(SessionMessage::Park(Some((seat.clone(), token)), CloseReason::Superseded))
+                .is_ok()
+        });
+        if !parks {
+            self.send(&seat, Letter::Asked(token, AskedOutcome::Done(Value::Null)));
+        }
+    }
+
+    /// Has a session leave the node that it lives on. Whether that node said in time that it did.
+    pub(crate) async fn fetch(self: &Rc<Self>, node: &Id, session: &Id, shard: Shard) -> bool {
+        let (token, receiver) = self.questions.open();
+        let there = Seat { node: node.clone(), arbiter: self.shared.arbiter(shard) };
+        let letter = Letter::Park { seat: self.seat.clone(), token, session: session.clone(), shard };
+        self.send(&there, letter);
+        let answer = tokio::time::timeout(FETCH, receiver).await;
+        self.questions.close(token);
+        matches!(answer, Ok(Ok(Ok(_))))
+    }
+
+    /// Tells a node that did not answer that a session of its has gone on here, until it must have heard:
+    /// its connection would go on beside the new one.
+    pub(crate) fn tell_taken(self: &Rc<Self>, node: &Id, session: &Id, shard: Shard) {
+        let there = Seat { node: node.clone(), arbiter: self.shared.arbiter(shard) };
+        let (hub, session) = (self.clone(), session.clone());
+        actix::spawn(async move {
+            for wait in [1, 3, 9, 27] {
+                tokio::time::sleep(Duration::from_secs(wait)).await;
+                let (seat, session) = (hub.seat.clone(), session.clone());
+                // Nobody waits for the answer.
+                hub.send(&there, Letter::Park { seat, token: u64::MAX, session, shard });
+            }
+        });
+    }
+
+    /// Has all sessions leave, spread over some time, and tells their connections to go.
+    pub(crate) async fn go_away(self: Rc<Self>, over: Duration) {
+        let sessions: Vec<_> = self.sessions.borrow().values().cloned().collect();
+        let gap = over / (sessions.len().max(1) as u32);
+        for session in sessions {
+            // A full mailbox: it is asked once more below.
+            let _ = session.try_send(SessionMessage::Park(None, CloseReason::GoingAway));
+            if !gap.is_zero() {
+                tokio::time::sleep(gap).await;
+            }
+        }
+        for _ in 0..PARKED_WITHIN.as_millis() / 50 {
+            if self.sessions.borrow().is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        for session in self.sessions.borrow().values() {
+            let _ = session.try_send(SessionMessage::Park(None, CloseReason::GoingAway));
+        }
+        // Commits that are under way end first.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        self.save_confirmed();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
