@@ -1,4 +1,4 @@
-//! Opening sessions: as a new guest, by token, by identity and password; and finding them again.
+//! Opening sessions: as a new guest, by token, by identity and password.
 
 use crate::hub::Hub;
 use crate::letter::Attach;
