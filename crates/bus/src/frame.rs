@@ -55,6 +55,15 @@ pub(crate) struct Gaps {
 }
 
 impl Gaps {
+    /// A sender has sent this many frames by now. If some did not come, that is a gap: of the last ones
+    /// nothing else would tell.
+    pub(crate) fn has_sent(&mut self, from: &Node, counter: u64) -> Option<Incoming> {
+        let last = self.last.entry(from.clone()).or_insert(0);
+        let missing = *last < counter;
+        *last = counter.max(*last);
+        missing.then(|| Incoming::Gap { from: from.clone() })
+    }
+
     /// What a frame brings: perhaps a gap, then its messages. A frame that came before brings nothing.
     pub(crate) fn take(&mut self, frame: Frame) -> Vec<Incoming> {
         let last = self.last.entry(frame.from.clone()).or_insert(0);

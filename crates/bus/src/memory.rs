@@ -1,15 +1,20 @@
 //! A bus within one process: for a single node, and for tests with several nodes. Frames are encoded
-//! as on a real network, and tests can lose some.
+//! as on a real network, and tests can lose, delay and repeat some.
 
 use crate::frame::Gaps;
 use crate::{Bus, BusError, Frame, Incoming, Node};
 use bytes::Bytes;
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// How many frames may wait for a node.
 const WAITING: usize = 65_536;
+/// How often each node hears how much the others have sent.
+const HEARTBEAT: Duration = Duration::from_millis(500);
 
 /// The network that memory buses share.
 #[derive(Clone, Default)]
@@ -17,11 +22,27 @@ pub struct MemoryNetwork(Arc<Mutex<Wires>>);
 
 #[derive(Default)]
 struct Wires {
-    nodes: HashMap<Node, mpsc::Sender<Bytes>>,
+    nodes: HashMap<Node, mpsc::Sender<(Instant, Bytes)>>,
     counters: HashMap<(Node, Node), u64>,
     cut: Vec<(Node, Node)>,
     lose_every: Option<u64>,
+    disturbance: Option<(Disturbance, u64)>,
+    /// When the last frame of a pair arrives: none overtakes another.
+    arrivals: HashMap<(Node, Node), Instant>,
     sent: u64,
+}
+
+/// What goes wrong on a network: the same for the same seed and the same frames.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Disturbance {
+    /// Where chance begins.
+    pub seed: u64,
+    /// Of a thousand frames, so many are lost.
+    pub lose: u64,
+    /// Of a thousand frames, so many come twice.
+    pub repeat: u64,
+    /// A frame takes up to this long.
+    pub delay: Duration,
 }
 
 /// One node's end of a [`MemoryNetwork`].
@@ -32,9 +53,15 @@ pub struct MemoryBus {
 
 /// What comes in for one node.
 pub struct MemoryInbox {
-    frames: mpsc::Receiver<Bytes>,
+    node: Node,
+    network: MemoryNetwork,
+    heartbeat: tokio::time::Interval,
+    frames: mpsc::Receiver<(Instant, Bytes)>,
+    /// Frames that are on their way, by their arrival.
+    travelling: BinaryHeap<Reverse<(Instant, u64, Bytes)>>,
+    received: u64,
     gaps: Gaps,
-    ready: std::collections::VecDeque<Incoming>,
+    ready: VecDeque<Incoming>,
 }
 
 impl MemoryNetwork {
@@ -47,7 +74,18 @@ impl MemoryNetwork {
         let node = node.into();
         let (sender, frames) = mpsc::channel(WAITING);
         self.wires().nodes.insert(node.clone(), sender);
-        let inbox = MemoryInbox { frames, gaps: Gaps::default(), ready: Default::default() };
+        let mut heartbeat = tokio::time::interval(HEARTBEAT);
+        heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let inbox = MemoryInbox {
+            node: node.clone(),
+            network: self.clone(),
+            heartbeat,
+            frames,
+            travelling: BinaryHeap::new(),
+            received: 0,
+            gaps: Gaps::default(),
+            ready: VecDeque::new(),
+        };
         (MemoryBus { node, network: self.clone() }, inbox)
     }
 
@@ -62,11 +100,17 @@ impl MemoryNetwork {
         self.wires().cut.extend([(a.clone(), b.clone()), (b, a)]);
     }
 
-    /// Mends all cuts and losses.
+    /// Disturbs all frames from now on.
+    pub fn disturb(&self, disturbance: Disturbance) {
+        self.wires().disturbance = Some((disturbance, disturbance.seed));
+    }
+
+    /// Mends all cuts, losses and disturbances.
     pub fn mend(&self) {
         let mut wires = self.wires();
         wires.cut.clear();
         wires.lose_every = None;
+        wires.disturbance = None;
     }
 
     /// Loses every `n`th frame, silently.
@@ -87,19 +131,90 @@ impl Bus for MemoryBus {
         if wires.cut.contains(&pair) || wires.lose_every.is_some_and(|n| wires.sent.is_multiple_of(n)) {
             return Ok(());
         }
+        let Some((arrival, repeated)) = wires.arrival(&pair) else { return Ok(()) };
+        let bytes = frame.encode()?;
         // Sent under the lock, so that counters go out in their order.
-        sender.try_send(frame.encode()?).map_err(|_| BusError::Congested)
+        if repeated {
+            let _ = sender.try_send((arrival, bytes.clone()));
+        }
+        sender.try_send((arrival, bytes)).map_err(|_| BusError::Congested)
+    }
+}
+
+impl Wires {
+    /// When a frame of a pair arrives, and whether it comes twice; `None` if it is lost.
+    fn arrival(&mut self, pair: &(Node, Node)) -> Option<(Instant, bool)> {
+        let now = Instant::now();
+        let Some((disturbance, state)) = &mut self.disturbance else {
+            // Not before those that are still on their way.
+            let last = self.arrivals.get(pair).copied();
+            return Some((last.map_or(now, |last| last.max(now)), false));
+        };
+        let mut chance = |below: u64| {
+            // SplitMix64.
+            *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut mixed = *state;
+            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            (mixed ^ (mixed >> 31)) % below.max(1)
+        };
+        let (lost, repeated) = (chance(1000) < disturbance.lose, chance(1000) < disturbance.repeat);
+        let delay = Duration::from_micros(chance(disturbance.delay.as_micros() as u64 + 1));
+        if lost {
+            return None;
+        }
+        let last = self.arrivals.entry(pair.clone()).or_insert(now);
+        *last = (*last).max(now + delay);
+        Some((*last, repeated))
     }
 }
 
 impl MemoryInbox {
+    /// The next frame that arrives; the inner `None` at a heartbeat.
+    async fn arrived(&mut self) -> Option<Option<Bytes>> {
+        loop {
+            let first = self.travelling.peek().map(|Reverse((at, ..))| *at);
+            if first.is_some_and(|at| at <= Instant::now()) {
+                return self.travelling.pop().map(|Reverse((_, _, bytes))| Some(bytes));
+            }
+            tokio::select! {
+                sent = self.frames.recv() => match sent {
+                    Some((at, bytes)) => {
+                        self.received += 1;
+                        self.travelling.push(Reverse((at, self.received, bytes)));
+                    }
+                    None if first.is_none() => return None,
+                    None => tokio::time::sleep_until(first.unwrap_or_else(Instant::now)).await,
+                },
+                () = tokio::time::sleep_until(first.unwrap_or_else(Instant::now)), if first.is_some() => {}
+                _ = self.heartbeat.tick(), if first.is_none() => {
+                    self.compare();
+                    return Some(None);
+                }
+            }
+        }
+    }
+
+    /// Compares what came with what was sent: nothing is on its way now.
+    fn compare(&mut self) {
+        let wires = self.network.wires();
+        if !self.frames.is_empty() {
+            return;
+        }
+        for ((from, to), counter) in wires.counters.iter().filter(|((_, to), _)| *to == self.node) {
+            if !wires.cut.contains(&(from.clone(), to.clone())) {
+                self.ready.extend(self.gaps.has_sent(from, *counter));
+            }
+        }
+    }
+
     /// What comes next; `None` when the node was disconnected.
     pub async fn next(&mut self) -> Option<Incoming> {
         loop {
             if let Some(incoming) = self.ready.pop_front() {
                 return Some(incoming);
             }
-            let bytes = self.frames.recv().await?;
+            let Some(bytes) = self.arrived().await? else { continue };
             match Frame::decode(&bytes) {
                 Ok(frame) => self.ready.extend(self.gaps.take(frame)),
                 Err(error) => tracing::warn!(%error, "dropped a frame"),
@@ -122,11 +237,37 @@ mod tests {
         a.send("b", Bytes::from_static(b"2")).unwrap();
         network.mend();
         a.send("b", Bytes::from_static(b"3")).unwrap();
+        network.lose_every(1);
+        a.send("b", Bytes::from_static(b"4")).unwrap();
         let message =
             |body: &'static [u8]| Incoming::Message { from: "a".into(), body: Bytes::from_static(body) };
         assert_eq!(b_in.next().await, Some(message(b"1")));
         assert_eq!(b_in.next().await, Some(Incoming::Gap { from: "a".into() }));
         assert_eq!(b_in.next().await, Some(message(b"3")));
+        assert_eq!(b_in.next().await, Some(Incoming::Gap { from: "a".into() }), "the last one is missed too");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_disturbed_network_loses_some_and_keeps_the_order() {
+        let network = MemoryNetwork::default();
+        let ((a, _a_in), (_b, mut b_in)) = (network.join("a"), network.join("b"));
+        let delay = Duration::from_millis(20);
+        network.disturb(Disturbance { seed: 7, lose: 100, repeat: 100, delay });
+        for number in 0..200u8 {
+            a.send("b", Bytes::copy_from_slice(&[number])).unwrap();
+        }
+        network.mend();
+        a.send("b", Bytes::from_static(b"end")).unwrap();
+        let (mut numbers, mut gaps) = (Vec::new(), 0);
+        loop {
+            match b_in.next().await.unwrap() {
+                Incoming::Gap { .. } => gaps += 1,
+                Incoming::Message { body, .. } if body.as_ref() == b"end" => break,
+                Incoming::Message { body, .. } => numbers.push(body[0]),
+            }
+        }
+        assert!(numbers.is_sorted_by(|a, b| a < b), "in order, and none twice");
+        assert!((160..200).contains(&numbers.len()) && gaps > 5, "{} and {gaps} gaps", numbers.len());
     }
 
     #[tokio::test]

@@ -51,6 +51,8 @@ struct Follower {
     next: u64,
     /// Waits for the owner's answer.
     asking: bool,
+    /// Asked once more how the stream stands, while what comes is shown as before.
+    unsure: bool,
     /// Reads from the store.
     reading: bool,
     /// The position in a queue that was shown last.
@@ -110,6 +112,7 @@ impl Hub {
                     roles: 0,
                     next: after.map_or(0, |seq| seq + 1),
                     asking: true,
+                    unsure: false,
                     reading: false,
                     position: 0,
                 });
@@ -158,6 +161,7 @@ impl Hub {
                     let found = follow.followers.iter_mut().find(|f| f.session == session);
                     found.map(|follower| {
                         follower.asking = false;
+                        follower.unsure = false;
                         follower.roles = attached.roles;
                         if follower.next == 0 {
                             follower.next = attached.head + 1;
@@ -331,10 +335,16 @@ impl Hub {
         }
     }
 
+    /// A session asks once more how a stream stands.
+    pub(crate) fn ask_again(self: &Rc<Self>, stream: &Stream, attach: Attach) {
+        self.follows.with(stream, &attach.session, |follower| follower.unsure = true);
+        self.route(stream.clone(), Job::Attach(attach));
+    }
+
     /// Asks again where an answer is overdue.
     pub(crate) fn retry_attaching(self: &Rc<Self>) {
         if self.ticks.get().is_multiple_of(2) {
-            self.attach_again(|_, follower| follower.asking);
+            self.attach_again(|_, follower| follower.asking || follower.unsure);
         }
     }
 
@@ -345,8 +355,10 @@ impl Hub {
 
     fn attach_again(self: &Rc<Self>, which: impl Fn(&Stream, &Follower) -> bool) {
         let mut again = Vec::new();
-        for (stream, follow) in self.follows.streams.borrow().iter() {
-            for follower in follow.followers.iter().filter(|f| which(stream, f)) {
+        for (stream, follow) in self.follows.streams.borrow_mut().iter_mut() {
+            for follower in follow.followers.iter_mut().filter(|f| which(stream, f)) {
+                // This question, too, or its answer may get lost.
+                follower.unsure = true;
                 let attach = Attach {
                     seat: self.seat.clone(),
                     session: follower.session.clone(),

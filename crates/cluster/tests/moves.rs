@@ -4,6 +4,7 @@
 
 mod support;
 
+use levee_bus::memory::Disturbance;
 use levee_cluster::letter::Relayed;
 use levee_cluster::relay::Place;
 use levee_store::Directory as _;
@@ -247,4 +248,57 @@ async fn a_session_that_went_on_elsewhere_does_not_come_back_from_a_node_that_wa
     customer.say(&channel, "2");
     assert_eq!(texts(&mut agent, 1).await, numbers(2..3));
     assert!(agent.passed.iter().all(|event| event.name() != "message_received"), "nothing came twice");
+}
+
+/// One chat of some people on three nodes, on a network that does what the seed says.
+async fn disturbed(seed: u64) {
+    let cluster = Cluster::start(3).await;
+    let mut talks = Vec::new();
+    for (customer, agent) in [(0, 1), (1, 2), (2, 0), (1, 1)] {
+        talks.push(talk(&cluster, customer, agent).await);
+    }
+    let delay = Duration::from_millis(seed % 4 * 15);
+    cluster.network.disturb(Disturbance { seed, lose: 30 + seed % 3 * 60, repeat: 50, delay });
+    const ROUNDS: usize = 30;
+    for round in 0..ROUNDS {
+        for (customer, agent, channel) in &mut talks {
+            let from = if (round + seed as usize).is_multiple_of(3) { agent } else { customer };
+            from.say(channel, &round.to_string());
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        if round == ROUNDS / 2 {
+            // Somebody changes nodes in the middle of it.
+            let (_, agent, _) = &mut talks[(seed % 4) as usize];
+            agent.resume(&cluster.nodes[(seed / 4 % 3) as usize]).await;
+        }
+    }
+    for (customer, agent, channel) in &mut talks {
+        let (seen, too) = (texts(customer, ROUNDS).await, texts(agent, ROUNDS).await);
+        assert_eq!(seen, too, "seed {seed}: both see the same order");
+        cluster.network.mend();
+        assert_eq!(history(agent, channel).await, seen, "seed {seed}: which is that of the store");
+        let mut numbers: Vec<usize> = seen.iter().map(|text| text.parse().unwrap()).collect();
+        for person in [0, 1] {
+            let own = |number: &&usize| usize::from((**number + seed as usize).is_multiple_of(3)) == person;
+            let own: Vec<_> = numbers.iter().filter(own).collect();
+            assert!(own.is_sorted(), "seed {seed}: what one person writes stays in order: {own:?}");
+        }
+        numbers.sort_unstable();
+        assert!(numbers.into_iter().eq(0..ROUNDS), "seed {seed}: everything came, and once");
+    }
+}
+
+#[actix::test]
+async fn whatever_the_network_does_everything_comes_once_and_in_order() {
+    let seeds = std::env::var("LEVEE_TEST_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
+    let mut running = tokio::task::JoinSet::new();
+    for seed in 0..seeds {
+        running.spawn_local(disturbed(seed));
+        if running.len() >= 6 {
+            running.join_next().await.unwrap().unwrap();
+        }
+    }
+    while let Some(done) = running.join_next().await {
+        done.unwrap();
+    }
 }

@@ -209,6 +209,9 @@ impl SessionActor {
 
     /// Takes in an answer.
     pub(super) fn answered(&mut self, action_id: Option<u64>, outcome: Outcome, ctx: &mut Context<Self>) {
+        if action_id.is_some_and(|id| !self.machine.awaits(id)) {
+            return; // it was sent twice, and the first answer is here
+        }
         match outcome {
             Outcome::Rejected(rejection) => self.reject(&rejection, action_id, ctx),
             Outcome::Events(all) => {

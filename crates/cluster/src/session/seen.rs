@@ -86,7 +86,7 @@ impl SessionActor {
     /// Asks a stream's owner once more how it stands.
     pub(super) fn ask_again(&self, stream: &Stream) {
         let attach = self.hub.attaching(&self.id, &self.user);
-        self.hub.route(stream.clone(), crate::letter::Job::Attach(attach));
+        self.hub.ask_again(stream, attach);
     }
 
     pub(super) fn quit(&mut self, stream: &Stream) {

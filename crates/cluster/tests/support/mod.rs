@@ -10,6 +10,7 @@ use levee_cluster::{Connection, Flow, Node, NodeOptions, Outgoing, SessionActor,
 use levee_proto::Envelope;
 use levee_store::memory::MemoryStore;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -96,6 +97,8 @@ pub struct Client {
     pub passed: Vec<Event>,
     actions: u64,
     last_event: u64,
+    /// Actions without a reply, which go again when it comes back.
+    open: BTreeMap<u64, (Value, Vec<String>)>,
 }
 
 impl Client {
@@ -111,7 +114,16 @@ impl Client {
         let created = tokio::time::timeout(PATIENCE, events.recv()).await.expect("in time").unwrap();
         assert_eq!(created.name(), "session_created");
         let (user, session_id) = (created.str("user_id"), created.str("session_id"));
-        Self { user, session_id, session, events, passed: Vec::new(), actions: 0, last_event: 1 }
+        Self {
+            user,
+            session_id,
+            session,
+            events,
+            passed: Vec::new(),
+            actions: 0,
+            last_event: 1,
+            open: BTreeMap::new(),
+        }
     }
 
     /// Comes back by way of a node, having received all events up to the last one that was looked at.
@@ -124,6 +136,9 @@ impl Client {
         self.events = events;
         let connect = SessionMessage::Connect(way, rand::random(), Some(self.last_event));
         self.session.send(connect).await.expect("the session lives");
+        for (header, parts) in self.open.values() {
+            self.send_as(header.clone(), &parts.iter().map(String::as_str).collect::<Vec<_>>());
+        }
     }
 
     /// Acknowledges all events that were looked at.
@@ -141,6 +156,8 @@ impl Client {
     pub fn send(&mut self, mut header: Value, parts: &[&str]) -> u64 {
         self.actions += 1;
         header["action_id"] = self.actions.into();
+        let kept = parts.iter().map(|part| (*part).to_owned()).collect();
+        self.open.insert(self.actions, (header.clone(), kept));
         self.send_as(header, parts);
         self.actions
     }
@@ -179,6 +196,9 @@ impl Client {
             let id = event.header["event_id"].as_u64().unwrap();
             assert!(id > self.last_event, "event ids ascend");
             self.last_event = id;
+            if let Some(action_id) = event.header["action_id"].as_u64() {
+                self.open.remove(&action_id);
+            }
             if wanted(&event) {
                 return event;
             }
