@@ -20,6 +20,8 @@ use std::time::Duration;
 const TAKEN_AT_MOST: usize = 4;
 /// How long a node may take to give up a session. After that it goes on from what is stored.
 const FETCH: Duration = Duration::from_millis(1500);
+/// How often it is asked within that time: letters get lost.
+const FETCH_ASKED: u32 = 8;
 /// How long sessions may take to leave when their node stops.
 const PARKED_WITHIN: Duration = Duration::from_secs(10);
 
@@ -168,11 +170,18 @@ impl Hub {
     pub(crate) async fn fetch(self: &Rc<Self>, node: &Id, session: &Id, shard: Shard) -> bool {
         let (token, receiver) = self.questions.open();
         let there = Seat { node: node.clone(), arbiter: self.shared.arbiter(shard) };
-        let letter = Letter::Park { seat: self.seat.clone(), token, session: session.clone(), shard };
-        self.send(&there, letter);
-        let answer = tokio::time::timeout(FETCH, receiver).await;
+        let mut answer = std::pin::pin!(receiver);
+        let mut left = false;
+        for _ in 0..FETCH_ASKED {
+            let (seat, session) = (self.seat.clone(), session.clone());
+            self.send(&there, Letter::Park { seat, token, session, shard });
+            if let Ok(answer) = tokio::time::timeout(FETCH / FETCH_ASKED, &mut answer).await {
+                left = matches!(answer, Ok(Ok(_)));
+                break;
+            }
+        }
         self.questions.close(token);
-        matches!(answer, Ok(Ok(Ok(_))))
+        left
     }
 
     /// Tells a node that did not answer that a session of its has gone on here, until it must have heard:

@@ -152,9 +152,9 @@ impl Session {
     fn note_reply(&mut self, splice: &Splice) {
         let last = splice.history_length.is_none_or(|left| left == 0);
         if let (Some(action), true) = (splice.action_id, last) {
-            // A reply to an action that is not under way is a second event of it.
-            if let Some(replied) = self.actions.get_mut(&action) {
-                *replied = splice.event_id;
+            // One that is not under way here was answered before a crash: sent again, it has its reply.
+            if self.actions.len() < IN_FLIGHT || self.actions.get(&action).is_some() {
+                self.actions.insert(action, splice.event_id);
             }
         }
     }

@@ -39,6 +39,7 @@ static PARTS: &[Part] = &[
     part("rust", "unit and integration tests", |repo| {
         passed(cargo(repo, &["test", "--workspace", "--locked"]))
     }),
+    part("seeds", "chats on networks that lose, repeat and delay", |repo| passed(seeds(repo))),
     part("helm", "the chart lints and renders", |repo| passed(chart::run(repo))),
     part("docker", "the Dockerfile lints", hadolint),
     part("book", "the documentation builds", book),
@@ -113,6 +114,15 @@ fn passed(result: Result<()>) -> Result<Outcome> {
 
 fn cargo(repo: &Repo, arguments: &[&str]) -> Result<()> {
     shell::run(shell::cargo().current_dir(&repo.root).args(arguments))
+}
+
+/// How many seeds of chance are tried.
+const SEEDS: &str = "200";
+
+/// The simulated cluster once more, with many more seeds than beside the other tests.
+fn seeds(repo: &Repo) -> Result<()> {
+    let test = ["test", "--workspace", "--locked", "--test", "moves", "whatever_the_network_does"];
+    shell::run(shell::cargo().current_dir(&repo.root).env("LEVEE_TEST_SEEDS", SEEDS).args(test))
 }
 
 fn front_end(repo: &Repo) -> Result<()> {

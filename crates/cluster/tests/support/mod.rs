@@ -70,6 +70,13 @@ impl Cluster {
     }
 }
 
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // A test may have many clusters one after the other.
+        self.nodes.iter().for_each(Node::kill);
+    }
+}
+
 pub struct Event {
     pub header: Value,
     pub parts: Vec<Bytes>,
