@@ -15,6 +15,7 @@ use crate::realms::Realms;
 use crate::relay::Relays;
 use crate::router::Questions;
 use crate::session::{SessionActor, SessionMessage};
+use crate::whereabouts::Turns;
 use actix::prelude::*;
 use bytes::Bytes;
 use levee_bus::Bus;
@@ -126,6 +127,7 @@ pub struct Hub {
     pub(crate) calls: Calls,
     pub(crate) alike: Alike,
     pub(crate) relays: Relays,
+    pub(crate) turns: Turns,
     /// Orders that wait for an owner of their stream, each since a tick.
     pub(crate) held: RefCell<Vec<(u64, Stream, Value)>>,
     pub(crate) confirmed: RefCell<Vec<(Shard, Id, Id)>>,
@@ -155,6 +157,7 @@ impl Hub {
             calls: Calls::default(),
             alike: Alike::default(),
             relays: Relays::default(),
+            turns: Turns::default(),
             held: RefCell::default(),
             confirmed: RefCell::default(),
             dirty: RefCell::default(),

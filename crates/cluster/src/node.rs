@@ -17,6 +17,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 
+/// The version of what nodes say to each other: letters, and what is stored for other nodes to read.
+const SPEAKS: u32 = 1;
+
 /// A node's settings.
 #[derive(Debug, Clone)]
 pub struct NodeOptions {
@@ -188,6 +191,8 @@ impl Node {
             node: shared.node.clone(),
             public_address: shared.options.public_address.clone(),
             ready: !self.draining.load(Ordering::Relaxed),
+            speaks: SPEAKS,
+            heard: true,
         };
         let asked = Instant::now();
         let live = shared.store.heartbeat(row, shared.options.lease.as_millis() as u64).await?;

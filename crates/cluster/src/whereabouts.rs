@@ -13,8 +13,11 @@ use levee_domain::view::Stream;
 use levee_proto::{ErrorType, Id, Rejection, ids};
 use levee_store::{Commit, DirectoryChange, Expect, Shard};
 use serde_json::Value;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
+use tokio::sync::Mutex;
 
 /// How often a session is tried to be had before somebody else has it.
 const TAKEN_AT_MOST: usize = 4;
@@ -35,9 +38,15 @@ impl Hub {
         let absent = || Rejection::new(ErrorType::SessionNotFound);
         let session = ids::digest(session_id);
         let shard = ids::shard(session_id).ok_or_else(absent)?;
+        if let Some(address) = self.session_here(&session) {
+            return Ok(address);
+        }
+        // A client that polls asks several times at once: one of them looks, the others find what it found.
+        let turn = Turn::new(self, &session);
+        let _turn = turn.lock.lock().await;
         for _ in 0..TAKEN_AT_MOST {
-            if let Some(address) = self.sessions.borrow().get(&session) {
-                return Ok(Addr::clone(address));
+            if let Some(address) = self.session_here(&session) {
+                return Ok(address);
             }
             let (version, row) = self.session_row(&session).await?.ok_or_else(absent)?;
             let elsewhere = row.node != self.shared.node && self.shared.placement.is_live(&row.node);
@@ -59,14 +68,18 @@ impl Hub {
         Err(Rejection::new(ErrorType::Internal).because("the session is wanted in several places; try again"))
     }
 
+    fn session_here(&self, session: &Id) -> Option<Addr<SessionActor>> {
+        self.sessions.borrow().get(session).map(|address| Addr::clone(address))
+    }
+
     /// Where a session lives. One that lives nowhere comes here.
     ///
     /// # Errors
     /// As [`Hub::session`].
     pub async fn find(self: &Rc<Self>, session_id: &Id) -> Result<Place, Rejection> {
         let session = ids::digest(session_id);
-        if let Some(address) = self.sessions.borrow().get(&session) {
-            return Ok(Place::Here(Addr::clone(address)));
+        if let Some(address) = self.session_here(&session) {
+            return Ok(Place::Here(address));
         }
         if let Some((_, row)) = self.session_row(&session).await?
             && row.node != self.shared.node
@@ -223,5 +236,31 @@ impl Hub {
         tokio::time::sleep(Duration::from_millis(200)).await;
         self.save_confirmed();
         tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Those who look for one session, one after the other.
+pub(crate) type Turns = RefCell<HashMap<Id, Rc<Mutex<()>>>>;
+
+/// One's place among those who look for a session.
+struct Turn<'a> {
+    hub: &'a Hub,
+    session: Id,
+    lock: Rc<Mutex<()>>,
+}
+
+impl<'a> Turn<'a> {
+    fn new(hub: &'a Hub, session: &Id) -> Self {
+        let lock = hub.turns.borrow_mut().entry(session.clone()).or_default().clone();
+        Self { hub, session: session.clone(), lock }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        // The map has one, this is the other: nobody else waits.
+        if Rc::strong_count(&self.lock) == 2 {
+            self.hub.turns.borrow_mut().remove(&self.session);
+        }
     }
 }

@@ -206,6 +206,23 @@ async fn a_request_that_lands_on_another_node_is_passed_on_to_the_session() {
 }
 
 #[actix::test]
+async fn a_session_that_is_asked_for_several_times_at_once_is_one() {
+    let cluster = Cluster::start(2).await;
+    let guest = cluster.guest(1, "guest").await;
+    cluster.nodes[1].kill();
+    cluster.settle().await;
+    let here = &cluster.nodes[0];
+    let asks = (0..8).map(|_| {
+        let id = guest.session_id.as_str().into();
+        here.on(here.arbiter_of(&guest.session_id), |hub| async move { hub.session(&id).await })
+    });
+    let found: Vec<_> =
+        futures_util::future::join_all(asks).await.into_iter().map(|s| s.unwrap().unwrap()).collect();
+    assert!(found.iter().all(|session| *session == found[0]), "all got the same actor");
+    assert_eq!(here.shared().metrics.sessions.get(), 1);
+}
+
+#[actix::test]
 async fn only_nodes_that_take_sessions_are_named_to_clients() {
     let mut cluster = Cluster::start(3).await;
     let names = |node: &levee_cluster::Node| {

@@ -37,7 +37,7 @@ async fn measure(path: &std::path::Path, callers: usize, streams: usize) -> Resu
     let metrics = StoreMetrics::new()?;
     let options = SqliteOptions { metrics: Some(metrics.clone()), ..SqliteOptions::default() };
     let store = Arc::new(SqliteStore::open(path, options).await?);
-    let node = NodeRow { node: "bench".into(), public_address: "".into(), ready: true };
+    let node = NodeRow { node: "bench".into(), ready: true, ..NodeRow::default() };
     store.heartbeat(node, 3_600_000).await?;
     let epoch = store.take("bench", &[7]).await?[0].epoch;
 

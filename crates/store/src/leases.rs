@@ -12,6 +12,8 @@ pub(crate) struct Leases {
     nodes: BTreeMap<Key, Registration>,
     /// Indexed by shard; epoch 0 means that nobody ever took it.
     holders: Vec<Holder>,
+    /// Indexed by shard: how many commits appended records since this process began.
+    positions: Vec<u64>,
 }
 
 #[derive(Debug)]
@@ -31,7 +33,11 @@ pub(crate) struct Holder {
 
 impl Default for Leases {
     fn default() -> Self {
-        Self { nodes: BTreeMap::new(), holders: vec![Holder::default(); usize::from(SHARDS)] }
+        Self {
+            nodes: BTreeMap::new(),
+            holders: vec![Holder::default(); usize::from(SHARDS)],
+            positions: vec![0; usize::from(SHARDS)],
+        }
     }
 }
 
@@ -118,6 +124,18 @@ impl Leases {
     /// The leases of all shards that were ever taken.
     pub(crate) fn all(&self, now: Micros) -> Vec<Lease> {
         (0..SHARDS).filter_map(|shard| self.lease(now, shard)).filter(|lease| lease.epoch > 0).collect()
+    }
+
+    /// Records were appended under a shard.
+    pub(crate) fn advance(&mut self, shard: Shard) {
+        if let Some(position) = self.positions.get_mut(usize::from(shard)) {
+            *position += 1;
+        }
+    }
+
+    /// What [`crate::Streams::positions`] answers.
+    pub(crate) fn positions(&self) -> Vec<u64> {
+        self.positions.clone()
     }
 
     fn is_live(&self, now: Micros, node: &str) -> bool {

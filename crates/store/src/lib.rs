@@ -1,7 +1,8 @@
 //! Durable truth behind small traits.
 //!
 //! The store keeps *streams* of records, *snapshots* of what streams add up to, a *directory* of
-//! versioned rows, an *agenda* of what must still happen, and the leases of *shards*. It never knows
+//! versioned rows, an *agenda* of what must still happen, the leases of *shards*, and *post* that the bus
+//! could not carry. It never knows
 //! what a record means: bodies are opaque bytes, and the few columns that can be asked (kind, author,
 //! flags, time) mean whatever the floors above agree on.
 //!
@@ -11,9 +12,12 @@
 //! - sequences of a stream start at 1 and have no holes;
 //! - a failing commit never fails another one that happened to share its transaction.
 
+mod batch;
+mod cache;
 mod clock;
 mod error;
 mod leases;
+mod letters;
 mod pattern;
 mod types;
 
@@ -21,12 +25,14 @@ mod types;
 pub mod conformance;
 pub mod memory;
 pub mod metrics;
+pub mod postgres;
 pub mod sqlite;
 
 pub use error::StoreError;
 pub use types::*;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
 /// What every call answers.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -49,6 +55,13 @@ pub trait Streams: Send + Sync {
 
     /// The last sequence of a stream; 0 when it has no records.
     async fn head(&self, stream: &str) -> Result<u64>;
+
+    /// The last sequences of several streams, in the order asked.
+    async fn heads(&self, streams: &[Key]) -> Result<Vec<u64>>;
+
+    /// A number per shard, by its number, that changes whenever records were appended under the shard.
+    /// Only a comparison with what was answered before means something.
+    async fn positions(&self) -> Result<Vec<u64>>;
 }
 
 /// States saved so that an entity need not be replayed from its first record.
@@ -110,6 +123,18 @@ pub trait Shards: Send + Sync {
     async fn leave(&self, node: &str) -> Result<()>;
 }
 
+/// Letters from node to node while the bus does not carry them. Slower, and no more to be trusted: a
+/// database that stops may lose them.
+#[async_trait]
+pub trait Post: Send + Sync {
+    /// Leaves letters for nodes, in this order.
+    async fn post(&self, from: &str, letters: Vec<(Key, Bytes)>) -> Result<()>;
+
+    /// Takes at most `limit` letters out that were left for a node, each with its sender, those of one
+    /// sender in their order.
+    async fn collect(&self, node: &str, limit: usize) -> Result<Vec<(Key, Bytes)>>;
+}
+
 /// Everything together, as the floors above take it.
-pub trait Store: Streams + Snapshots + Directory + Agenda + Shards {}
-impl<T: Streams + Snapshots + Directory + Agenda + Shards> Store for T {}
+pub trait Store: Streams + Snapshots + Directory + Agenda + Shards + Post {}
+impl<T: Streams + Snapshots + Directory + Agenda + Shards + Post> Store for T {}

@@ -182,7 +182,7 @@ pub struct AgendaItem {
 }
 
 /// A node's registration.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NodeRow {
     /// The node's name, one per incarnation.
     pub node: Key,
@@ -190,6 +190,10 @@ pub struct NodeRow {
     pub public_address: Key,
     /// Whether it takes new sessions and shards (a draining node does not).
     pub ready: bool,
+    /// The version of what it says to other nodes.
+    pub speaks: u32,
+    /// Whether it hears itself on the bus. One that does not gets its letters by the store.
+    pub heard: bool,
 }
 
 /// A shard's lease.

@@ -17,7 +17,7 @@ async fn the_store_in_memory_conforms() {
 async fn clones_are_handles_of_one_store() {
     let store = MemoryStore::new();
     let other = store.clone();
-    let node = NodeRow { node: "a".into(), public_address: "".into(), ready: true };
+    let node = NodeRow { node: "a".into(), ready: true, ..NodeRow::default() };
     store.heartbeat(node, 1_000).await.unwrap();
     assert_eq!(other.take("a", &[1]).await.unwrap()[0].epoch, 1);
 }
@@ -29,7 +29,7 @@ async fn leases_expire_by_the_clock_that_was_passed_in() {
         let now = now.clone();
         move || now.load(Ordering::SeqCst)
     });
-    let node = NodeRow { node: "a".into(), public_address: "".into(), ready: true };
+    let node = NodeRow { node: "a".into(), ready: true, ..NodeRow::default() };
     store.heartbeat(node, 5_000).await.unwrap();
     store.take("a", &[1]).await.unwrap();
     now.store(4_999_999, Ordering::SeqCst);

@@ -43,7 +43,7 @@ async fn execute(path: &Path, sql: &'static str) {
 
 /// Registers `node` and takes shard 1.
 async fn hold(store: &SqliteStore, node: &str) -> u64 {
-    let row = NodeRow { node: node.into(), public_address: "".into(), ready: true };
+    let row = NodeRow { node: node.into(), ready: true, ..NodeRow::default() };
     store.heartbeat(row, 60_000).await.unwrap();
     store.take(node, &[1]).await.unwrap()[0].epoch
 }

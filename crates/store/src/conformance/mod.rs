@@ -3,6 +3,7 @@
 
 mod agenda;
 mod directory;
+mod post;
 mod reads;
 mod shards;
 mod snapshots;
@@ -48,6 +49,7 @@ where
         directory::CHECKS,
         agenda::CHECKS,
         shards::CHECKS,
+        post::CHECKS,
     ];
     let mut failed = Vec::new();
     let mut count = 0;
@@ -74,7 +76,8 @@ struct Held {
 
 /// A node's row.
 fn node(name: &str) -> NodeRow {
-    NodeRow { node: name.into(), public_address: format!("{name}.example").into(), ready: true }
+    let public_address = format!("{name}.example").into();
+    NodeRow { node: name.into(), public_address, ready: true, speaks: 1, heard: true }
 }
 
 /// Registers `node` for a minute and takes `shard`, which must be free.

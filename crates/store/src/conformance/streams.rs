@@ -11,6 +11,8 @@ use crate::{AgendaChange, Commit, DirectoryChange, Expect, Key, NewRecord, Read,
 checks![
     sequences_start_at_one_and_go_on,
     the_head_of_an_unknown_stream_is_zero,
+    heads_come_in_the_order_asked,
+    a_position_moves_with_every_commit_of_records_in_its_shard,
     records_come_back_as_they_were_written,
     names_of_any_characters_are_kept_apart,
     bodies_of_a_mebibyte_come_back_whole,
@@ -40,6 +42,31 @@ async fn sequences_start_at_one_and_go_on(store: Subject) {
 async fn the_head_of_an_unknown_stream_is_zero(store: Subject) {
     assert_eq!(store.head("nobody").await.expect("head"), 0);
     assert!(bodies(&store, "nobody").await.is_empty());
+}
+
+async fn heads_come_in_the_order_asked(store: Subject) {
+    let held = hold(&store, "n1", 3).await;
+    store.commit(held.append("s", 0, &["a", "b"])).await.expect("commit");
+    store.commit(held.append("t", 0, &["a"])).await.expect("commit");
+    let asked: Vec<Key> = ["t", "nobody", "s", "t"].into_iter().map(Key::from).collect();
+    assert_eq!(store.heads(&asked).await.expect("heads"), [1, 0, 2, 1]);
+    assert_eq!(store.heads(&[]).await.expect("heads"), [0u64; 0]);
+}
+
+async fn a_position_moves_with_every_commit_of_records_in_its_shard(store: Subject) {
+    let (held, other) = (hold(&store, "n1", 3).await, hold(&store, "n1", 1023).await);
+    let mut before = store.positions().await.expect("positions");
+    assert_eq!(before.len(), 1024);
+    for at in 0..3 {
+        store.commit(held.append("s", at, &["a"])).await.expect("commit");
+        let now = store.positions().await.expect("positions");
+        let changed: Vec<usize> = (0..1024).filter(|shard| now[*shard] != before[*shard]).collect();
+        assert_eq!(changed, [3]);
+        before = now;
+    }
+    store.commit(other.append("t", 0, &["a"])).await.expect("commit");
+    let now = store.positions().await.expect("positions");
+    assert!(now[1023] != before[1023] && now[3] == before[3]);
 }
 
 async fn records_come_back_as_they_were_written(store: Subject) {

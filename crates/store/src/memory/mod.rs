@@ -12,17 +12,19 @@ use bytes::Bytes;
 
 use crate::clock::Clock;
 use crate::leases::Leases;
+use crate::letters::Letters;
 use crate::metrics::StoreMetrics;
 use crate::pattern::Pattern;
 use crate::{
     Agenda, AgendaChange, AgendaItem, Commit, Directory, Entry, Expect, Key, Lease, Micros, NewRecord,
-    NodeRow, Read, Record, Result, Shard, Shards, Snapshot, Snapshots, StoreError, Streams,
+    NodeRow, Post, Read, Record, Result, Shard, Shards, Snapshot, Snapshots, StoreError, Streams,
 };
 
 /// A store in memory. Clones are handles of the same store.
 #[derive(Debug, Clone)]
 pub struct MemoryStore {
     state: Arc<Mutex<State>>,
+    letters: Letters,
     clock: Clock,
     metrics: Option<StoreMetrics>,
 }
@@ -52,7 +54,7 @@ impl Default for MemoryStore {
 impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
-        Self { state: Arc::default(), clock: Clock::monotonic(), metrics: None }
+        Self { state: Arc::default(), letters: Letters::default(), clock: Clock::monotonic(), metrics: None }
     }
 
     /// An empty store whose leases expire by the given clock (microseconds; it must never step back).
@@ -89,6 +91,7 @@ impl State {
 
         let seq = head + commit.records.len() as u64;
         if !commit.records.is_empty() {
+            self.leases.advance(commit.shard);
             self.streams.entry(commit.stream.clone()).or_default().extend(commit.records);
         }
         for (key, row) in rows {
@@ -159,6 +162,8 @@ impl Streams for MemoryStore {
         let started = Instant::now();
         let records = commit.records.len();
         let result = self.state().commit(commit);
+        // As in any other store, something can come in between a commit and its answer.
+        tokio::task::yield_now().await;
         if let Some(metrics) = &self.metrics {
             metrics.answered(result.as_ref().copied(), records, started.elapsed());
         }
@@ -188,6 +193,26 @@ impl Streams for MemoryStore {
 
     async fn head(&self, stream: &str) -> Result<u64> {
         Ok(self.state().head(stream))
+    }
+
+    async fn heads(&self, streams: &[Key]) -> Result<Vec<u64>> {
+        let state = self.state();
+        Ok(streams.iter().map(|stream| state.head(stream)).collect())
+    }
+
+    async fn positions(&self) -> Result<Vec<u64>> {
+        Ok(self.state().leases.positions())
+    }
+}
+
+#[async_trait]
+impl Post for MemoryStore {
+    async fn post(&self, from: &str, letters: Vec<(Key, Bytes)>) -> Result<()> {
+        self.letters.post(from, letters)
+    }
+
+    async fn collect(&self, node: &str, limit: usize) -> Result<Vec<(Key, Bytes)>> {
+        Ok(self.letters.collect(node, limit))
     }
 }
 

@@ -5,45 +5,39 @@ use std::collections::HashSet;
 
 use sqlx::{Row as _, SqliteConnection};
 
-use super::batch::{Head, Known, MAX_SEQ, row_name};
 use super::file::failed;
 use super::transaction::Text;
-use super::writer::Change;
+use super::writer::Order;
+use crate::batch::{Head, Known, MAX_SEQ, row_name};
 use crate::leases::Holder;
 use crate::{Key, Result, Shard, StoreError};
 
 const MAX_ROWS: usize = 1_024;
 
-/// Makes sure that `known` has all that `changes` name.
+/// Makes sure that `known` has all that `orders` name.
 pub(super) async fn look_up<'a>(
     connection: &mut SqliteConnection,
-    changes: impl Iterator<Item = &'a Change>,
+    orders: impl Iterator<Item = &'a Order>,
     known: &mut Known,
 ) -> Result<()> {
     known.turn();
     let mut streams: HashSet<&Key> = HashSet::new();
     let mut rows: HashSet<(&Key, &Key)> = HashSet::new();
-    for change in changes {
-        let mut stream = |name: &'a Key| {
-            if !known.heads.touch(name.as_str()) {
-                streams.insert(name);
-            }
-        };
-        match change {
-            Change::Commit(commit) => {
-                if !commit.records.is_empty() || !commit.agenda.is_empty() || commit.snapshot.is_some() {
-                    stream(&commit.stream);
+    let Known { heads: known_heads, versions: known_versions, .. } = known;
+    for order in orders {
+        let Order::Write(change) = order else { continue };
+        change.names(
+            |name| {
+                if !known_heads.touch(name.as_str()) {
+                    streams.insert(name);
                 }
-                for row in &commit.directory {
-                    if !known.versions.touch(&row_name(&row.namespace, &row.key)) {
-                        rows.insert((&row.namespace, &row.key));
-                    }
+            },
+            |namespace, key| {
+                if !known_versions.touch(&row_name(namespace, key)) {
+                    rows.insert((namespace, key));
                 }
-            }
-            Change::Save { stream: name, .. } => stream(name),
-            Change::Done(items) => items.iter().for_each(|(_, name, _)| stream(name)),
-            Change::Take { .. } | Change::Release { .. } | Change::Leave { .. } | Change::Close => {}
-        }
+            },
+        );
     }
     let streams: Vec<&Key> = streams.into_iter().collect();
     for chunk in streams.chunks(MAX_ROWS) {

@@ -2,7 +2,6 @@
 //! keeps a second process out, so the writer may remember what the file says instead of asking it.
 //!
 //! - `writer`: one thread, one connection, one transaction for all that waited (group commit);
-//! - `batch`: which entries of a transaction hold, decided in memory;
 //! - `transaction`: the rows of a batch as one text of SQL;
 //! - `reader`: questions, on a small pool of connections of their own;
 //! - `schema`: tables and numbered migrations.
@@ -10,8 +9,6 @@
 //! Registrations of nodes are kept in memory only: they die with the one process that can hold the
 //! file. Who held which shard under which epoch is durable.
 
-mod batch;
-mod cache;
 mod file;
 mod lookup;
 mod pace;
@@ -25,20 +22,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqlitePoolOptions;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
 use crate::leases::Leases;
+use crate::letters::Letters;
 use crate::metrics::StoreMetrics;
 use crate::{
-    Agenda, AgendaItem, Commit, Directory, Entry, Key, Lease, Micros, NodeRow, Read, Record, Result, Shard,
-    Shards, Snapshot, Snapshots, StoreError, Streams,
+    Agenda, AgendaItem, Commit, Directory, Entry, Key, Lease, Micros, NodeRow, Post, Read, Record, Result,
+    Shard, Shards, Snapshot, Snapshots, StoreError, Streams,
 };
 
+use crate::batch::{Change, Queued};
 pub use schema::{SCHEMA_VERSION, migrate};
-use writer::{Change, Queued, Writer};
+use writer::{Order, Writer};
 
 /// How a store is opened.
 #[derive(Debug, Clone)]
@@ -94,12 +94,13 @@ pub enum Synchronous {
 /// writer finishes what was queued and lets go of the file. [`close`](Self::close) waits for that.
 #[derive(Debug, Clone)]
 pub struct SqliteStore {
-    queue: mpsc::Sender<Queued>,
+    queue: mpsc::Sender<Queued<Order>>,
     pool: SqlitePool,
     /// Where the pool's connections live: questions are asked there, for a thread that ends in the middle
     /// of one can't give its connection back.
     runtime: tokio::runtime::Handle,
     leases: Arc<Mutex<Leases>>,
+    letters: Letters,
     clock: Clock,
 }
 
@@ -135,7 +136,14 @@ impl SqliteStore {
         let (queue, waiting) = mpsc::channel(options.queue.max(1));
         let writer = Writer::new(path, options, lock, connection, leases.clone(), clock.clone()).await?;
         writer.spawn(waiting)?;
-        Ok(Self { queue, pool, runtime: tokio::runtime::Handle::current(), leases, clock })
+        Ok(Self {
+            queue,
+            pool,
+            runtime: tokio::runtime::Handle::current(),
+            leases,
+            letters: Letters::default(),
+            clock,
+        })
     }
 
     /// Finishes what was queued, writes the log back into the file and lets go of it. Further calls of
@@ -143,12 +151,12 @@ impl SqliteStore {
     pub async fn close(&self) {
         self.pool.close().await;
         // An error says that the writer is gone already.
-        let _ = self.change(Change::Close).await;
+        let _ = self.change(Order::Close).await;
     }
 
     /// Queues a change and waits until it is on the disk. Once queued it is carried out even if the
     /// caller stops waiting.
-    async fn change(&self, change: Change) -> Result<()> {
+    async fn change(&self, change: Order) -> Result<()> {
         let gone = || StoreError::Unavailable("the store is closed".into());
         let (answer, answered) = oneshot::channel();
         let queued = Queued { change, answer, since: Instant::now() };
@@ -176,7 +184,7 @@ impl SqliteStore {
 #[async_trait]
 impl Streams for SqliteStore {
     async fn commit(&self, commit: Commit) -> Result<()> {
-        self.change(Change::Commit(commit)).await
+        self.change(Order::Write(Change::Commit(commit))).await
     }
 
     async fn read(&self, query: Read) -> Result<Vec<Record>> {
@@ -186,6 +194,33 @@ impl Streams for SqliteStore {
     async fn head(&self, stream: &str) -> Result<u64> {
         let stream = Key::from(stream);
         self.ask(|pool| async move { reader::head(&pool, &stream).await }).await
+    }
+
+    async fn heads(&self, streams: &[Key]) -> Result<Vec<u64>> {
+        let streams = streams.to_vec();
+        self.ask(|pool| async move {
+            let mut heads = Vec::with_capacity(streams.len());
+            for stream in &streams {
+                heads.push(reader::head(&pool, stream).await?);
+            }
+            Ok(heads)
+        })
+        .await
+    }
+
+    async fn positions(&self) -> Result<Vec<u64>> {
+        Ok(self.with_leases(|leases, _| leases.positions()))
+    }
+}
+
+#[async_trait]
+impl Post for SqliteStore {
+    async fn post(&self, from: &str, letters: Vec<(Key, Bytes)>) -> Result<()> {
+        self.letters.post(from, letters)
+    }
+
+    async fn collect(&self, node: &str, limit: usize) -> Result<Vec<(Key, Bytes)>> {
+        Ok(self.letters.collect(node, limit))
     }
 }
 
@@ -197,7 +232,7 @@ impl Snapshots for SqliteStore {
     }
 
     async fn save(&self, stream: &str, snapshot: Snapshot) -> Result<()> {
-        self.change(Change::Save { stream: stream.into(), snapshot }).await
+        self.change(Order::Write(Change::Save { stream: stream.into(), snapshot })).await
     }
 }
 
@@ -226,7 +261,7 @@ impl Agenda for SqliteStore {
     }
 
     async fn done(&self, items: Vec<(Shard, Key, Key)>) -> Result<()> {
-        self.change(Change::Done(items)).await
+        self.change(Order::Write(Change::Done(items))).await
     }
 }
 
@@ -237,12 +272,12 @@ impl Shards for SqliteStore {
     }
 
     async fn take(&self, node: &str, shards: &[Shard]) -> Result<Vec<Lease>> {
-        self.change(Change::Take { node: node.into(), shards: shards.to_vec() }).await?;
+        self.change(Order::Take { node: node.into(), shards: shards.to_vec() }).await?;
         Ok(self.with_leases(|leases, now| shards.iter().filter_map(|&at| leases.lease(now, at)).collect()))
     }
 
     async fn release(&self, node: &str, shards: &[Shard]) -> Result<()> {
-        self.change(Change::Release { node: node.into(), shards: shards.to_vec() }).await
+        self.change(Order::Release { node: node.into(), shards: shards.to_vec() }).await
     }
 
     async fn leases(&self) -> Result<Vec<Lease>> {
@@ -250,6 +285,6 @@ impl Shards for SqliteStore {
     }
 
     async fn leave(&self, node: &str) -> Result<()> {
-        self.change(Change::Leave { node: node.into() }).await
+        self.change(Order::Leave { node: node.into() }).await
     }
 }

@@ -5,9 +5,8 @@ use bytes::Bytes;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqlitePool};
 
-use super::batch::MAX_SEQ;
 use super::file::failed;
-use super::transaction::signed;
+use crate::batch::{MAX_SEQ, signed};
 use crate::pattern::{Pattern, upper_bound};
 use crate::{AgendaItem, Entry, Key, Micros, NewRecord, Read, Record, Result, Shard, Snapshot, StoreError};
 

@@ -6,7 +6,9 @@
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments as _, AssertSqlSafe, Encode, Sqlite, Type};
 
-use super::batch::Batch;
+use crate::Shard;
+use crate::batch::{Batch, signed};
+use crate::leases::Holder;
 
 type Error = sqlx::Error;
 
@@ -69,7 +71,7 @@ pub(super) struct Text {
 
 impl Text {
     /// The whole batch as one transaction.
-    pub(super) fn transaction(batch: &Batch<'_>) -> Result<Self, Error> {
+    pub(super) fn transaction(batch: &Batch<'_>, shards: &[(Shard, Holder)]) -> Result<Self, Error> {
         let mut text = Self::default();
         text.rows(&STREAMS, &batch.streams, |text, (id, name)| {
             text.bind(*id)?;
@@ -91,7 +93,7 @@ impl Text {
         })?;
         text.directory(batch)?;
         text.agenda(batch)?;
-        text.rows(&SHARDS, &batch.shards, |text, (shard, holder)| {
+        text.rows(&SHARDS, shards, |text, (shard, holder)| {
             text.bind(i64::from(*shard))?;
             text.bind(signed(holder.epoch))?;
             text.bind(holder.node.as_str())
@@ -184,9 +186,4 @@ impl Text {
     pub(super) fn finish(self) -> (AssertSqlSafe<String>, SqliteArguments) {
         (AssertSqlSafe(self.sql), self.arguments)
     }
-}
-
-/// SQLite's integers are signed. What is beyond them stands for "never" and "no limit".
-pub(super) fn signed(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
 }

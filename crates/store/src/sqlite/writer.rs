@@ -5,33 +5,28 @@
 //! A transaction that fails as a whole is never taken for done: all of it is answered with the error,
 //! the connection is made anew and everything remembered is read again.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection as _, SqliteConnection};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use super::batch::{Batch, Known};
 use super::pace::Pace;
 use super::transaction::Text;
 use super::{SqliteOptions, file, lookup};
+use crate::batch::{Batch, Change, Known, Queued};
 use crate::clock::Clock;
-use crate::leases::Leases;
+use crate::leases::{Holder, Leases};
 use crate::metrics::StoreMetrics;
-use crate::{AgendaChange, Commit, Key, Result, Shard, Snapshot, StoreError};
+use crate::{Key, Micros, Result, Shard, StoreError};
 
 /// What can be asked of the writer.
 #[derive(Debug)]
-pub(super) enum Change {
-    Commit(Commit),
-    Save {
-        stream: Key,
-        snapshot: Snapshot,
-    },
-    Done(Vec<(Shard, Key, Key)>),
+pub(super) enum Order {
+    Write(Change),
     Take {
         node: Key,
         shards: Vec<Shard>,
@@ -47,37 +42,51 @@ pub(super) enum Change {
     Close,
 }
 
-impl Change {
-    /// Bytes that it will put into the file, roughly.
+impl Order {
     fn weight(&self) -> usize {
-        match self {
-            Self::Commit(commit) => {
-                let agenda = commit.agenda.iter().map(|change| match change {
-                    AgendaChange::Put { body, .. } => body.len(),
-                    AgendaChange::Remove { .. } => 0,
-                });
-                commit.records.iter().map(|record| record.body.len()).sum::<usize>()
-                    + commit
-                        .directory
-                        .iter()
-                        .filter_map(|row| row.value.as_ref())
-                        .map(|v| v.len())
-                        .sum::<usize>()
-                    + agenda.sum::<usize>()
-                    + commit.snapshot.as_ref().map_or(0, |body| body.len())
-            }
-            Self::Save { snapshot, .. } => snapshot.body.len(),
-            _ => 0,
-        }
+        if let Self::Write(change) = self { change.weight() } else { 0 }
+    }
+
+    /// How many records it appends, if it is a commit.
+    fn records(&self) -> Option<usize> {
+        if let Self::Write(Change::Commit(commit)) = self { Some(commit.records.len()) } else { None }
     }
 }
 
-/// A change and who waits for it.
-#[derive(Debug)]
-pub(super) struct Queued {
-    pub(super) change: Change,
-    pub(super) answer: oneshot::Sender<Result<()>>,
-    pub(super) since: Instant,
+/// What a batch writes, the holders of shards included, and how each of its orders fared.
+struct Staged<'a> {
+    batch: Batch<'a>,
+    shards: Vec<(Shard, Holder)>,
+    results: Vec<Result<()>>,
+}
+
+impl<'a> Staged<'a> {
+    /// Stages the orders, each after those before it.
+    fn new(
+        orders: impl Iterator<Item = &'a Order>,
+        known: &mut Known,
+        leases: &mut Leases,
+        now: Micros,
+    ) -> Self {
+        let mut batch = Batch::default();
+        let mut moved = BTreeSet::new();
+        let results = orders
+            .map(|order| {
+                match order {
+                    Order::Write(change) => {
+                        batch.stage(change, known, &|shard, epoch| leases.fence(shard, epoch))?;
+                    }
+                    Order::Take { node, shards } => moved.extend(leases.take(now, node, shards)),
+                    Order::Release { node, shards } => moved.extend(leases.release(node, shards)),
+                    Order::Leave { node } => moved.extend(leases.leave(node)),
+                    Order::Close => {}
+                }
+                Ok(())
+            })
+            .collect();
+        let shards = moved.into_iter().map(|shard| (shard, leases.holder(shard))).collect();
+        Self { batch, shards, results }
+    }
 }
 
 pub(super) struct Writer {
@@ -135,7 +144,7 @@ impl Writer {
 
     /// Starts the thread. It has a runtime of its own: an actor that holds up its thread does not hold
     /// up everybody's commits.
-    pub(super) fn spawn(self, waiting: mpsc::Receiver<Queued>) -> Result<()> {
+    pub(super) fn spawn(self, waiting: mpsc::Receiver<Queued<Order>>) -> Result<()> {
         let failed = |error: std::io::Error| StoreError::Unavailable(error.to_string());
         let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(failed)?;
         std::thread::Builder::new()
@@ -145,7 +154,7 @@ impl Writer {
         Ok(())
     }
 
-    async fn run(mut self, mut waiting: mpsc::Receiver<Queued>) {
+    async fn run(mut self, mut waiting: mpsc::Receiver<Queued<Order>>) {
         let mut closers = Vec::new();
         while let Some(first) = waiting.recv().await {
             self.pace.keep();
@@ -156,11 +165,11 @@ impl Writer {
                 bytes += next.change.weight();
                 queued.push(next);
             }
-            if queued.iter().any(|queued| matches!(queued.change, Change::Close)) {
+            if queued.iter().any(|queued| matches!(queued.change, Order::Close)) {
                 waiting.close();
             }
             let (closing, queued): (Vec<_>, Vec<_>) =
-                queued.into_iter().partition(|queued| matches!(queued.change, Change::Close));
+                queued.into_iter().partition(|queued| matches!(queued.change, Order::Close));
             closers.extend(closing);
             self.pace.begin(queued.len());
             self.write(queued).await;
@@ -178,7 +187,7 @@ impl Writer {
     }
 
     /// Carries out a batch and answers everyone in it.
-    async fn write(&mut self, queued: Vec<Queued>) {
+    async fn write(&mut self, queued: Vec<Queued<Order>>) {
         match self.attempt(&queued).await {
             Ok(results) => self.answer(queued, results),
             Err(failure) if failure.blames_a_row && queued.len() > 1 => {
@@ -196,15 +205,12 @@ impl Writer {
         }
     }
 
-    fn answer(&self, queued: impl IntoIterator<Item = Queued>, results: Vec<Result<()>>) {
+    fn answer(&self, queued: impl IntoIterator<Item = Queued<Order>>, results: Vec<Result<()>>) {
         let mut commits = 0;
-        for (Queued { change, answer, since }, result) in queued.into_iter().zip(results) {
-            if let (Change::Commit(commit), Some(metrics)) = (change, &self.metrics) {
-                commits += 1;
-                metrics.answered(result.as_ref().copied(), commit.records.len(), since.elapsed());
-            }
-            // Whoever asked may have stopped waiting.
-            let _ = answer.send(result);
+        for (queued, result) in queued.into_iter().zip(results) {
+            let records = queued.change.records();
+            commits += usize::from(records.is_some());
+            queued.answer(result, records, self.metrics.as_ref());
         }
         if let Some(metrics) = &self.metrics {
             metrics.batch(commits);
@@ -212,7 +218,7 @@ impl Writer {
     }
 
     /// One transaction over all of them: how each fared, or why none was carried out.
-    async fn attempt(&mut self, queued: &[Queued]) -> Result<Vec<Result<()>>, Failure> {
+    async fn attempt(&mut self, queued: &[Queued<Order>]) -> Result<Vec<Result<()>>, Failure> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => self.reconnect().await?,
@@ -243,18 +249,18 @@ impl Writer {
     async fn transact(
         &mut self,
         connection: &mut SqliteConnection,
-        queued: &[Queued],
+        queued: &[Queued<Order>],
     ) -> Result<Vec<Result<()>>, Failure> {
-        let changes = || queued.iter().map(|queued| &queued.change);
-        lookup::look_up(connection, changes(), &mut self.known).await?;
+        let orders = || queued.iter().map(|queued| &queued.change);
+        lookup::look_up(connection, orders(), &mut self.known).await?;
         let (text, results) = {
             let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
             let now = self.clock.now();
-            let (batch, results) = Batch::stage(changes(), &mut self.known, &mut leases, now);
-            if batch.is_empty() {
-                return Ok(results);
+            let staged = Staged::new(orders(), &mut self.known, &mut leases, now);
+            if staged.batch.is_empty() && staged.shards.is_empty() {
+                return Ok(staged.results);
             }
-            (Text::transaction(&batch), results)
+            (Text::transaction(&staged.batch, &staged.shards), staged.results)
         };
         if let Some(metrics) = &self.metrics {
             metrics.transaction();
@@ -264,7 +270,17 @@ impl Writer {
             sqlx::query_with(sql, arguments).execute(connection).await
         };
         match written.await {
-            Ok(_) => Ok(results),
+            Ok(_) => {
+                let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+                for (queued, _) in queued.iter().zip(&results).filter(|(_, result)| result.is_ok()) {
+                    if let Order::Write(Change::Commit(commit)) = &queued.change
+                        && !commit.records.is_empty()
+                    {
+                        leases.advance(commit.shard);
+                    }
+                }
+                Ok(results)
+            }
             Err(error) => {
                 let blames_a_row = file::blames_a_row(&error);
                 Err(Failure { error: file::failed(error), blames_a_row })

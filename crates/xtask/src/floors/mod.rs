@@ -35,6 +35,7 @@ static PLACES: &[Place] = &[
         ..place("levee-gateway", 3)
     },
     place("levee-server", 4),
+    Place { only: Some(&[]), actix: false, ..place("levee-testbed", 0) },
     Place { only: Some(&["levee-proto", "levee-client"]), actix: false, ..place("levee-loadtest", 5) },
     Place { only: Some(&["levee-proto"]), actix: false, ..place("levee-xtask", 5) },
 ];
@@ -93,6 +94,10 @@ fn inside(from: &Place, to: &Place, kind: Option<&str>) -> Option<String> {
     let client_in_tests = to.name == "levee-client" && kind == Some("dev") && from.floor >= 2;
     if client_in_tests {
         return None;
+    }
+    if to.name == "levee-testbed" {
+        let allowed = kind == Some("dev") || from.floor == 5;
+        return (!allowed).then(|| "it is for tests and the project's own commands".into());
     }
     if to.floor >= from.floor {
         return Some(if from.floor == to.floor {

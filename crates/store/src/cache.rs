@@ -1,4 +1,4 @@
-//! A bounded memory of what the file says, in two generations: what was not asked for while one
+//! A bounded memory of what a database says, in two generations: what was not asked for while one
 //! generation filled up is forgotten with the next. Cheaper than a list of uses, and nothing is
 //! forgotten in the middle of a batch.
 
@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 #[derive(Debug)]
-pub(super) struct Cache<K, V> {
+pub(crate) struct Cache<K, V> {
     young: HashMap<K, V>,
     old: HashMap<K, V>,
     /// Entries of one generation.
@@ -15,20 +15,20 @@ pub(super) struct Cache<K, V> {
 }
 
 impl<K: Hash + Eq, V> Cache<K, V> {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         Self { young: HashMap::new(), old: HashMap::new(), limit }
     }
 
     /// Starts a new generation if the present one is full. To be called between batches only: all that
     /// a batch touched stays until then.
-    pub(super) fn turn(&mut self) {
+    pub(crate) fn turn(&mut self) {
         if self.young.len() >= self.limit {
             self.old = std::mem::take(&mut self.young);
         }
     }
 
     /// Whether the key is known; if so it stays for another generation.
-    pub(super) fn touch<Q>(&mut self, key: &Q) -> bool
+    pub(crate) fn touch<Q>(&mut self, key: &Q) -> bool
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
@@ -45,7 +45,7 @@ impl<K: Hash + Eq, V> Cache<K, V> {
         }
     }
 
-    pub(super) fn get_mut<Q>(&mut self, key: &Q) -> Option<&mut V>
+    pub(crate) fn get_mut<Q>(&mut self, key: &Q) -> Option<&mut V>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
@@ -53,11 +53,11 @@ impl<K: Hash + Eq, V> Cache<K, V> {
         self.young.get_mut(key)
     }
 
-    pub(super) fn insert(&mut self, key: K, value: V) {
+    pub(crate) fn insert(&mut self, key: K, value: V) {
         self.young.insert(key, value);
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.young.clear();
         self.old.clear();
     }

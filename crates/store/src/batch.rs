@@ -1,50 +1,123 @@
 //! Decides in memory which changes of a batch hold, and gathers the rows of those that do. Each change
-//! sees those before it; one that fails leaves no row behind. It never talks to SQLite.
+//! sees those before it; one that fails leaves no row behind. It never talks to a database: those that
+//! speak SQL share it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
+use std::time::Instant;
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 
-use super::cache::Cache;
-use super::writer::Change;
-use crate::leases::{Holder, Leases};
-use crate::{AgendaChange, Commit, Key, Micros, NewRecord, Result, Shard, Snapshot, StoreError};
+use crate::cache::Cache;
+use crate::metrics::StoreMetrics;
+use crate::{AgendaChange, Commit, Epoch, Key, Micros, NewRecord, Result, Shard, Snapshot, StoreError};
+
+/// What is written in batches.
+#[derive(Debug)]
+pub(crate) enum Change {
+    Commit(Commit),
+    Save { stream: Key, snapshot: Snapshot },
+    Done(Vec<(Shard, Key, Key)>),
+}
+
+impl Change {
+    /// Bytes that it will put into the database, roughly.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Commit(commit) => {
+                let agenda = commit.agenda.iter().map(|change| match change {
+                    AgendaChange::Put { body, .. } => body.len(),
+                    AgendaChange::Remove { .. } => 0,
+                });
+                let rows = commit.directory.iter().filter_map(|row| row.value.as_ref()).map(Bytes::len);
+                commit.records.iter().map(|record| record.body.len()).sum::<usize>()
+                    + rows.sum::<usize>()
+                    + agenda.sum::<usize>()
+                    + commit.snapshot.as_ref().map_or(0, Bytes::len)
+            }
+            Self::Save { snapshot, .. } => snapshot.body.len(),
+            Self::Done(_) => 0,
+        }
+    }
+
+    /// The streams and the rows of the directory that it names: they must be known before it is staged.
+    pub(crate) fn names<'a>(
+        &'a self,
+        mut stream: impl FnMut(&'a Key),
+        mut row: impl FnMut(&'a Key, &'a Key),
+    ) {
+        match self {
+            Self::Commit(commit) => {
+                if !commit.records.is_empty() || !commit.agenda.is_empty() || commit.snapshot.is_some() {
+                    stream(&commit.stream);
+                }
+                commit.directory.iter().for_each(|change| row(&change.namespace, &change.key));
+            }
+            Self::Save { stream: name, .. } => stream(name),
+            Self::Done(items) => items.iter().for_each(|(_, name, _)| stream(name)),
+        }
+    }
+}
+
+/// Something to write, and who waits for it.
+#[derive(Debug)]
+pub(crate) struct Queued<C> {
+    pub(crate) change: C,
+    pub(crate) answer: oneshot::Sender<Result<()>>,
+    pub(crate) since: Instant,
+}
+
+impl<C> Queued<C> {
+    /// Answers and counts it.
+    pub(crate) fn answer(self, result: Result<()>, commit: Option<usize>, metrics: Option<&StoreMetrics>) {
+        if let (Some(records), Some(metrics)) = (commit, metrics) {
+            metrics.answered(result.as_ref().copied(), records, self.since.elapsed());
+        }
+        // Whoever asked may have stopped waiting.
+        let _ = self.answer.send(result);
+    }
+}
+
+/// SQL's integers are signed. What is beyond them stands for "never" and "no limit".
+pub(crate) fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
 
 /// Records of one stream at most: a record's place, `stream << 32 | seq`, has 32 bits for the sequence.
-pub(super) const MAX_SEQ: u64 = u32::MAX as u64;
+pub(crate) const MAX_SEQ: u64 = u32::MAX as u64;
 
-/// What the writer remembers of the file. Everything that a batch names is looked up before the batch
-/// is staged; what is still missing then is not in the file.
+/// What is known of the database. Everything that a batch names is looked up before the batch
+/// is staged; what is still missing then is not there.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(crate) struct Known {
     /// Streams by name.
-    pub(super) heads: Cache<Key, Head>,
+    pub(crate) heads: Cache<Key, Head>,
     /// Versions of the directory's rows by [`row_name`]; 0 for no row.
-    pub(super) versions: Cache<Key, u64>,
+    pub(crate) versions: Cache<Key, u64>,
     /// The id that the next new stream gets.
-    pub(super) next_stream: i64,
+    pub(crate) next_stream: i64,
 }
 
 /// A stream's number and where it ends.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Head {
-    /// Its number; 0 while it is not in the file.
-    pub(super) id: i64,
+pub(crate) struct Head {
+    /// Its number; 0 while it is not in the database.
+    pub(crate) id: i64,
     /// Its last sequence.
-    pub(super) seq: u64,
+    pub(crate) seq: u64,
 }
 
 impl Known {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { heads: Cache::new(100_000), versions: Cache::new(100_000), next_stream: 1 }
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.heads.clear();
         self.versions.clear();
     }
 
-    pub(super) fn turn(&mut self) {
+    pub(crate) fn turn(&mut self) {
         self.heads.turn();
         self.versions.turn();
     }
@@ -59,81 +132,69 @@ impl Known {
 }
 
 /// One name for a row of the directory. The length keeps apart what only concatenates alike.
-pub(super) fn row_name(namespace: &str, key: &str) -> Key {
+pub(crate) fn row_name(namespace: &str, key: &str) -> Key {
     compact_str::format_compact!("{}:{namespace}{key}", namespace.len())
 }
 
 /// The rows to write, each table's key at most once.
 #[derive(Debug, Default)]
-pub(super) struct Batch<'a> {
-    pub(super) streams: Vec<(i64, &'a Key)>,
+pub(crate) struct Batch<'a> {
+    pub(crate) streams: Vec<(i64, &'a Key)>,
     /// Each with its place.
-    pub(super) records: Vec<(i64, &'a NewRecord)>,
-    pub(super) snapshots: HashMap<i64, (u64, &'a Bytes)>,
-    pub(super) directory: HashMap<Key, DirectoryRow<'a>>,
-    pub(super) agenda: HashMap<(i64, &'a Key), Option<AgendaRow<'a>>>,
-    pub(super) shards: Vec<(Shard, Holder)>,
+    pub(crate) records: Vec<(i64, &'a NewRecord)>,
+    pub(crate) snapshots: HashMap<i64, (u64, &'a Bytes)>,
+    pub(crate) directory: HashMap<Key, DirectoryRow<'a>>,
+    pub(crate) agenda: HashMap<(i64, &'a Key), Option<AgendaRow<'a>>>,
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct DirectoryRow<'a> {
-    pub(super) namespace: &'a Key,
-    pub(super) key: &'a Key,
-    pub(super) version: u64,
+pub(crate) struct DirectoryRow<'a> {
+    pub(crate) namespace: &'a Key,
+    pub(crate) key: &'a Key,
+    pub(crate) version: u64,
     /// `None` removes the row.
-    pub(super) value: Option<&'a Bytes>,
+    pub(crate) value: Option<&'a Bytes>,
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct AgendaRow<'a> {
-    pub(super) shard: Shard,
-    pub(super) due: Micros,
-    pub(super) body: &'a Bytes,
+pub(crate) struct AgendaRow<'a> {
+    pub(crate) shard: Shard,
+    pub(crate) due: Micros,
+    pub(crate) body: &'a Bytes,
 }
 
 impl<'a> Batch<'a> {
-    /// Stages the changes in their order and answers how each fared.
-    pub(super) fn stage(
-        changes: impl Iterator<Item = &'a Change>,
+    /// Stages a change after those before it. `fence` refuses an epoch that is not its shard's.
+    pub(crate) fn stage(
+        &mut self,
+        change: &'a Change,
         known: &mut Known,
-        leases: &mut Leases,
-        now: Micros,
-    ) -> (Self, Vec<Result<()>>) {
-        let mut batch = Self::default();
-        let mut moved = BTreeSet::new();
-        let results = changes
-            .map(|change| {
-                match change {
-                    Change::Commit(commit) => batch.commit(commit, known, leases)?,
-                    Change::Save { stream, snapshot } => batch.save(stream, snapshot, known),
-                    Change::Done(items) => {
-                        for (_, stream, key) in items {
-                            batch.remove_agenda(known.head(stream).id, key);
-                        }
-                    }
-                    Change::Take { node, shards } => moved.extend(leases.take(now, node, shards)),
-                    Change::Release { node, shards } => moved.extend(leases.release(node, shards)),
-                    Change::Leave { node } => moved.extend(leases.leave(node)),
-                    Change::Close => {}
+        fence: &impl Fn(Shard, Epoch) -> Result<()>,
+    ) -> Result<()> {
+        match change {
+            Change::Commit(commit) => {
+                fence(commit.shard, commit.epoch)?;
+                self.commit(commit, known)?;
+            }
+            Change::Save { stream, snapshot } => self.save(stream, snapshot, known),
+            Change::Done(items) => {
+                for (_, stream, key) in items {
+                    self.remove_agenda(known.head(stream).id, key);
                 }
-                Ok(())
-            })
-            .collect();
-        batch.shards = moved.into_iter().map(|shard| (shard, leases.holder(shard))).collect();
-        (batch, results)
+            }
+        }
+        Ok(())
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.streams.is_empty()
             && self.records.is_empty()
             && self.snapshots.is_empty()
             && self.directory.is_empty()
             && self.agenda.is_empty()
-            && self.shards.is_empty()
     }
 
-    fn commit(&mut self, commit: &'a Commit, known: &mut Known, leases: &Leases) -> Result<()> {
-        leases.fence(commit.shard, commit.epoch)?;
+    fn commit(&mut self, commit: &'a Commit, known: &mut Known) -> Result<()> {
         let head = known.head(&commit.stream);
         let seq = head.seq + commit.records.len() as u64;
         if !commit.records.is_empty() {
@@ -206,7 +267,7 @@ impl<'a> Batch<'a> {
     }
 
     fn remove_agenda(&mut self, stream: i64, key: &'a Key) {
-        // A stream that is not in the file has nothing on the agenda.
+        // A stream that is not in the database has nothing on the agenda.
         if stream > 0 {
             self.agenda.insert((stream, key), None);
         }
