@@ -6,9 +6,12 @@
 
 mod frame;
 pub mod memory;
+pub mod metrics;
+pub mod redis;
 
 pub use frame::{Frame, VERSION};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use compact_str::CompactString;
 
@@ -24,6 +27,12 @@ pub enum BusError {
     /// Too much waits to be sent.
     #[error("the bus is congested")]
     Congested,
+    /// The bus carries nothing at the moment.
+    #[error("the bus is away")]
+    Away,
+    /// What carries the bus can't be used as it is configured.
+    #[error("{0}")]
+    Refused(String),
     /// A frame of another version, or no frame at all.
     #[error("a frame can't be read: {0}")]
     Frame(String),
@@ -44,6 +53,15 @@ pub enum Incoming {
         /// The sender.
         from: Node,
     },
+    /// What was sent to a node reached nobody.
+    Unreached {
+        /// The node.
+        to: Node,
+    },
+    /// The bus carries nothing from now on; what was sent in the last seconds may be lost too.
+    Down,
+    /// The bus carries again.
+    Up,
 }
 
 /// A node's way to the others.
@@ -53,6 +71,13 @@ pub trait Bus: Send + Sync {
     /// # Errors
     /// When it is known at once that it won't be delivered.
     fn send(&self, to: &str, body: Bytes) -> Result<(), BusError>;
+}
+
+/// What comes in for a node.
+#[async_trait]
+pub trait Inbox: Send {
+    /// What comes next; `None` when the node was disconnected for good.
+    async fn next(&mut self) -> Option<Incoming>;
 }
 
 /// Encodes a message for the bus: the only place where bincode is spoken.

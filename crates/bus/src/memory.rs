@@ -2,10 +2,11 @@
 //! as on a real network, and tests can lose, delay and repeat some.
 
 use crate::frame::Gaps;
-use crate::{Bus, BusError, Frame, Incoming, Node};
+use crate::{Bus, BusError, Frame, Inbox, Incoming, Node};
+use async_trait::async_trait;
 use bytes::Bytes;
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -27,6 +28,8 @@ struct Wires {
     cut: Vec<(Node, Node)>,
     lose_every: Option<u64>,
     disturbance: Option<(Disturbance, u64)>,
+    /// Nodes that the bus carries nothing from or to, and that know it.
+    away: HashSet<Node>,
     /// When the last frame of a pair arrives: none overtakes another.
     arrivals: HashMap<(Node, Node), Instant>,
     sent: u64,
@@ -61,6 +64,7 @@ pub struct MemoryInbox {
     travelling: BinaryHeap<Reverse<(Instant, u64, Bytes)>>,
     received: u64,
     gaps: Gaps,
+    away: bool,
     ready: VecDeque<Incoming>,
 }
 
@@ -84,6 +88,7 @@ impl MemoryNetwork {
             travelling: BinaryHeap::new(),
             received: 0,
             gaps: Gaps::default(),
+            away: false,
             ready: VecDeque::new(),
         };
         (MemoryBus { node, network: self.clone() }, inbox)
@@ -105,12 +110,18 @@ impl MemoryNetwork {
         self.wires().disturbance = Some((disturbance, disturbance.seed));
     }
 
+    /// The bus carries nothing from or to a node, which notices that.
+    pub fn take_away(&self, node: impl Into<Node>) {
+        self.wires().away.insert(node.into());
+    }
+
     /// Mends all cuts, losses and disturbances.
     pub fn mend(&self) {
         let mut wires = self.wires();
         wires.cut.clear();
         wires.lose_every = None;
         wires.disturbance = None;
+        wires.away.clear();
     }
 
     /// Loses every `n`th frame, silently.
@@ -122,13 +133,19 @@ impl MemoryNetwork {
 impl Bus for MemoryBus {
     fn send(&self, to: &str, body: Bytes) -> Result<(), BusError> {
         let mut wires = self.network.wires();
+        if wires.away.contains(&self.node) {
+            return Err(BusError::Away);
+        }
         let sender = wires.nodes.get(to).cloned().ok_or_else(|| BusError::Unreachable(to.into()))?;
         let pair = (self.node.clone(), Node::from(to));
         let counter = wires.counters.entry(pair.clone()).or_insert(0);
         *counter += 1;
-        let frame = Frame { from: self.node.clone(), counter: *counter, messages: vec![body] };
+        let frame = Frame { from: self.node.clone(), counter: *counter, sent: 0, messages: vec![body] };
         wires.sent += 1;
-        if wires.cut.contains(&pair) || wires.lose_every.is_some_and(|n| wires.sent.is_multiple_of(n)) {
+        if wires.away.contains(&pair.1)
+            || wires.cut.contains(&pair)
+            || wires.lose_every.is_some_and(|n| wires.sent.is_multiple_of(n))
+        {
             return Ok(());
         }
         let Some((arrival, repeated)) = wires.arrival(&pair) else { return Ok(()) };
@@ -198,7 +215,11 @@ impl MemoryInbox {
     /// Compares what came with what was sent: nothing is on its way now.
     fn compare(&mut self) {
         let wires = self.network.wires();
-        if !self.frames.is_empty() {
+        let away = wires.away.contains(&self.node);
+        if std::mem::replace(&mut self.away, away) != away {
+            self.ready.push_back(if away { Incoming::Down } else { Incoming::Up });
+        }
+        if away || !self.frames.is_empty() {
             return;
         }
         for ((from, to), counter) in wires.counters.iter().filter(|((_, to), _)| *to == self.node) {
@@ -207,16 +228,18 @@ impl MemoryInbox {
             }
         }
     }
+}
 
-    /// What comes next; `None` when the node was disconnected.
-    pub async fn next(&mut self) -> Option<Incoming> {
+#[async_trait]
+impl Inbox for MemoryInbox {
+    async fn next(&mut self) -> Option<Incoming> {
         loop {
             if let Some(incoming) = self.ready.pop_front() {
                 return Some(incoming);
             }
             let Some(bytes) = self.arrived().await? else { continue };
             match Frame::decode(&bytes) {
-                Ok(frame) => self.ready.extend(self.gaps.take(frame)),
+                Ok(frame) => self.ready.extend(self.gaps.take(frame, Duration::ZERO)),
                 Err(error) => tracing::warn!(%error, "dropped a frame"),
             }
         }
@@ -264,10 +287,27 @@ mod tests {
                 Incoming::Gap { .. } => gaps += 1,
                 Incoming::Message { body, .. } if body.as_ref() == b"end" => break,
                 Incoming::Message { body, .. } => numbers.push(body[0]),
+                other => panic!("{other:?}"),
             }
         }
         assert!(numbers.is_sorted_by(|a, b| a < b), "in order, and none twice");
         assert!((160..200).contains(&numbers.len()) && gaps > 5, "{} and {gaps} gaps", numbers.len());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_the_bus_leaves_out_knows_it() {
+        let network = MemoryNetwork::default();
+        let ((a, mut a_in), (b, mut b_in)) = (network.join("a"), network.join("b"));
+        network.take_away("a");
+        assert_eq!(a_in.next().await, Some(Incoming::Down));
+        assert!(matches!(a.send("b", Bytes::new()), Err(BusError::Away)));
+        b.send("a", Bytes::from_static(b"lost")).unwrap();
+        network.mend();
+        assert_eq!(a_in.next().await, Some(Incoming::Up));
+        assert_eq!(a_in.next().await, Some(Incoming::Gap { from: "b".into() }));
+        a.send("b", Bytes::from_static(b"again")).unwrap();
+        let body = Bytes::from_static(b"again");
+        assert_eq!(b_in.next().await, Some(Incoming::Message { from: "a".into(), body }));
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ use actix::prelude::*;
 use levee_domain::view::{Effect, Stream, View, roles::Roles};
 use levee_domain::{Command, roles};
 use levee_proto::{Body, Id};
-use levee_store::Read;
+use levee_store::{Read, Shard};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -80,6 +80,12 @@ impl Follows {
                 elsewhere.remove(stream);
             }
         }
+    }
+
+    /// The streams of some shards that sessions here follow.
+    pub(crate) fn of_shards(&self, shards: &[Shard]) -> Vec<Stream> {
+        let streams = self.streams.borrow();
+        streams.keys().filter(|stream| shards.binary_search(&stream.shard()).is_ok()).cloned().collect()
     }
 
     /// The other hubs that follow a stream of an entity here.
@@ -256,6 +262,19 @@ impl Hub {
         if behind {
             let (hub, stream, session) = (self.clone(), stream.clone(), session.clone());
             actix::spawn(async move { hub.read_behind(&stream, &session).await });
+        }
+    }
+
+    /// A stream has come to a record, says the store.
+    pub(crate) fn has_come_to(self: &Rc<Self>, stream: &Stream, head: u64) {
+        let sessions: Vec<Id> = {
+            let mut streams = self.follows.streams.borrow_mut();
+            let Some(follow) = streams.get_mut(stream) else { return };
+            follow.head = follow.head.max(head);
+            follow.followers.iter().map(|follower| follower.session.clone()).collect()
+        };
+        for session in sessions {
+            self.catch_up(stream, &session);
         }
     }
 

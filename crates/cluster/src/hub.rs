@@ -11,14 +11,14 @@ use crate::letter::{Job, Letter, Outcome, Seat};
 use crate::metrics::Metrics;
 use crate::node::NodeOptions;
 use crate::placement::{Lease, Placement};
+use crate::post::PostOffice;
 use crate::realms::Realms;
 use crate::relay::Relays;
 use crate::router::Questions;
 use crate::session::{SessionActor, SessionMessage};
 use crate::whereabouts::Turns;
 use actix::prelude::*;
-use bytes::Bytes;
-use levee_bus::Bus;
+use levee_bus::{Bus, BusError};
 use levee_domain::view::Stream;
 use levee_proto::{ErrorType, Id, Rejection};
 use levee_store::{Shard, Store};
@@ -48,6 +48,7 @@ pub struct Shared {
     /// Settings.
     pub options: NodeOptions,
     pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) post_office: PostOffice,
     pub(crate) placement: Placement,
     pub(crate) lease: Lease,
     pub(crate) hubs: OnceLock<Vec<Addr<HubActor>>>,
@@ -102,16 +103,31 @@ impl Shared {
     /// Hands a letter to an arbiter of another node.
     pub(crate) fn to_node(&self, node: &str, letter: &Letter, arbiter: u16) {
         self.metrics.letters.inc();
-        let encoded = bincode_encode(&(arbiter, letter));
-        if let Err(error) = encoded.and_then(|bytes| self.bus.send(node, bytes).map_err(|e| e.to_string())) {
-            self.metrics.drop("bus");
-            tracing::debug!(%error, node, "a letter was not sent");
+        let letter = match levee_bus::encode(&(arbiter, letter)) {
+            Ok(letter) => letter,
+            Err(error) => {
+                tracing::error!(%error, node, "a letter can't be written");
+                return self.metrics.drop("letter");
+            }
+        };
+        let sent = if self.post_office.serves(node) {
+            Err(BusError::Away)
+        } else {
+            self.bus.send(node, letter.clone())
+        };
+        match sent {
+            Ok(()) => {}
+            Err(BusError::Away) => {
+                if !self.post_office.push(node, letter) {
+                    self.metrics.drop("post");
+                }
+            }
+            Err(error) => {
+                self.metrics.drop("bus");
+                tracing::debug!(%error, node, "a letter was not sent");
+            }
         }
     }
-}
-
-fn bincode_encode(value: &(u16, &Letter)) -> Result<Bytes, String> {
-    levee_bus::encode(value).map_err(|e| e.to_string())
 }
 
 /// What one thread holds.

@@ -16,6 +16,7 @@ pub mod letter;
 pub mod metrics;
 pub mod node;
 mod placement;
+mod post;
 pub mod publish;
 mod realms;
 pub mod relay;
@@ -25,7 +26,7 @@ mod whereabouts;
 
 pub use hub::Hub;
 pub use levee_domain::session::Bounds;
-pub use node::{Node, NodeOptions};
+pub use node::{Node, NodeOptions, SPEAKS, StartError};
 pub use session::{CloseReason, Connection, Flow, Outgoing, SessionActor, SessionMessage};
 
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -21,6 +21,8 @@ pub struct Metrics {
     pub catch_up: IntCounter,
     /// Letters to other nodes.
     pub letters: IntCounter,
+    /// Letters that went by the store, for the bus was away.
+    pub posted: IntCounter,
     /// Actions that were sent again, for their reply did not come.
     pub sent_again: IntCounter,
     /// Sessions that left this node with all their state.
@@ -63,7 +65,14 @@ impl Metrics {
                 "levee_catch_up_reads_total",
                 "Reads from the store because a publish was missed.",
             )?,
-            letters: IntCounter::new("levee_bus_letters_total", "Letters that went to other nodes.")?,
+            letters: IntCounter::new(
+                "levee_bus_letters_total",
+                "Letters that went to other nodes, by the bus or by the store.",
+            )?,
+            posted: IntCounter::new(
+                "levee_post_letters_total",
+                "Letters that went to other nodes by the store, for the bus was away.",
+            )?,
             sent_again: IntCounter::new(
                 "levee_actions_sent_again_total",
                 "Actions that were sent to their owner again, for no reply came.",
@@ -89,6 +98,7 @@ impl Metrics {
         registry.register(Box::new(metrics.batch.clone()))?;
         registry.register(Box::new(metrics.catch_up.clone()))?;
         registry.register(Box::new(metrics.letters.clone()))?;
+        registry.register(Box::new(metrics.posted.clone()))?;
         registry.register(Box::new(metrics.sent_again.clone()))?;
         registry.register(Box::new(metrics.parked.clone()))?;
         registry.register(Box::new(metrics.shard_moves.clone()))?;

@@ -4,9 +4,9 @@ use crate::hub::{Hub, HubActor, Run, Shared};
 use crate::letter::Letter;
 use crate::metrics::Metrics;
 use crate::placement::{Lease, Placement, rendezvous};
+use crate::post::PostOffice;
 use actix::prelude::*;
-use levee_bus::memory::{MemoryBus, MemoryInbox};
-use levee_bus::{Bus, Incoming};
+use levee_bus::{Bus, Inbox, Incoming};
 use levee_domain::session::Bounds;
 use levee_proto::Id;
 use levee_store::{Key, NodeRow, SHARDS, Shard, Store, StoreError};
@@ -15,10 +15,31 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 /// The version of what nodes say to each other: letters, and what is stored for other nodes to read.
-const SPEAKS: u32 = 1;
+pub const SPEAKS: u32 = 1;
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// What the store says.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A node that runs can't understand this one.
+    #[error(
+        "node {node} speaks version {theirs}, this program speaks {SPEAKS}: run the same release on all nodes"
+    )]
+    Speaks {
+        /// The other node.
+        node: Key,
+        /// What it speaks.
+        theirs: u32,
+    },
+    /// A thread did not start.
+    #[error("a thread did not start")]
+    Thread,
+}
 
 /// A node's settings.
 #[derive(Debug, Clone)]
@@ -67,6 +88,8 @@ pub struct Node {
     stop: Arc<watch::Sender<bool>>,
     ready: Arc<AtomicBool>,
     draining: Arc<AtomicBool>,
+    /// The lease is renewed at once, for there is news.
+    renew_now: Arc<Notify>,
 }
 
 impl Node {
@@ -74,23 +97,22 @@ impl Node {
     /// actix system's thread.
     ///
     /// # Errors
-    /// What the store says.
+    /// What the store says, or that a node that runs speaks another version.
     pub async fn start(
         name: &str,
         store: Arc<dyn Store>,
-        bus: MemoryBus,
-        inbox: MemoryInbox,
+        (bus, inbox): (Arc<dyn Bus>, Box<dyn Inbox>),
         metrics: Metrics,
         options: NodeOptions,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, StartError> {
         let count = options.arbiters.max(1);
-        let bus: Arc<dyn Bus> = Arc::new(bus);
         let shared = Arc::new(Shared {
             node: name.into(),
             store,
             metrics,
             options,
             bus,
+            post_office: PostOffice::default(),
             placement: Placement::default(),
             lease: Lease::default(),
             hubs: OnceLock::new(),
@@ -105,9 +127,7 @@ impl Node {
             arbiter.spawn_fn(move || {
                 let _ = sender.send(HubActor::new(Hub::new(shared, number)).start());
             });
-            let hub =
-                receiver.await.map_err(|_| StoreError::Unavailable("an arbiter did not start".into()))?;
-            hubs.push(hub);
+            hubs.push(receiver.await.map_err(|_| StartError::Thread)?);
             arbiters.push(arbiter.handle());
         }
         let _ = shared.hubs.set(hubs);
@@ -117,11 +137,41 @@ impl Node {
             stop: Arc::new(watch::channel(false).0),
             ready: Arc::new(AtomicBool::new(false)),
             draining: Arc::default(),
+            renew_now: Arc::default(),
         };
+        node.greet().await?;
         node.renew().await?;
         node.keep_leases();
         node.read_bus(inbox);
+        node.keep_post();
         Ok(node)
+    }
+
+    /// Looks who is there before it takes part.
+    async fn greet(&self) -> Result<(), StartError> {
+        let (shared, row) = (&self.shared, NodeRow { ready: false, ..self.row() });
+        let live = shared.store.heartbeat(row, shared.options.lease.as_millis() as u64).await?;
+        if let Some(other) = live.into_iter().find(|other| other.speaks != SPEAKS) {
+            shared.store.leave(&shared.node).await?;
+            return Err(StartError::Speaks { node: other.node, theirs: other.speaks });
+        }
+        Ok(())
+    }
+
+    /// What it tells of itself.
+    fn row(&self) -> NodeRow {
+        NodeRow {
+            node: self.shared.node.clone(),
+            public_address: self.shared.options.public_address.clone(),
+            ready: !self.draining.load(Ordering::Relaxed),
+            speaks: SPEAKS,
+            heard: self.shared.post_office.hears(),
+        }
+    }
+
+    /// Tells when it stops.
+    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
     }
 
     /// The node's name.
@@ -147,6 +197,11 @@ impl Node {
     /// Whether it owns shards and reaches the store.
     pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Relaxed)
+    }
+
+    /// Why it works less well than it could, if so.
+    pub fn degraded(&self) -> Option<&'static str> {
+        (!self.shared.post_office.hears()).then_some("the bus is away; letters go by the store")
     }
 
     /// Where clients can connect to: this node's address first, then those of the other nodes that take
@@ -187,18 +242,16 @@ impl Node {
     /// Renews the node's registration, and takes the shards that should be its own.
     async fn renew(&self) -> Result<(), StoreError> {
         let shared = &self.shared;
-        let row = NodeRow {
-            node: shared.node.clone(),
-            public_address: shared.options.public_address.clone(),
-            ready: !self.draining.load(Ordering::Relaxed),
-            speaks: SPEAKS,
-            heard: true,
-        };
         let asked = Instant::now();
-        let live = shared.store.heartbeat(row, shared.options.lease.as_millis() as u64).await?;
+        let live = shared.store.heartbeat(self.row(), shared.options.lease.as_millis() as u64).await?;
         shared.lease.until(asked + shared.options.lease);
         // A node that drains keeps its shards until it has parted with its sessions.
         let names: Vec<Key> = live.iter().map(|row| row.node.clone()).collect();
+        let deaf = live.iter().filter(|row| !row.heard && row.node != shared.node);
+        if shared.post_office.set_others(deaf.map(|row| row.node.clone()).collect()) {
+            // What they sent last may be lost.
+            self.look_at_store();
+        }
         let gone = shared.placement.meet(live);
         let (mut wanted, mut unwanted) = (Vec::new(), Vec::new());
         for shard in 0..SHARDS {
@@ -234,6 +287,13 @@ impl Node {
             self.end_orphans();
         }
         Ok(())
+    }
+
+    /// Has all hubs ask how what they follow stands: letters may be lost.
+    fn look_at_store(&self) {
+        for flag in &self.shared.overflowed {
+            flag.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Has all hubs follow the new owners of some shards.
@@ -286,6 +346,7 @@ impl Node {
             loop {
                 tokio::select! {
                     () = tokio::time::sleep(node.shared.options.renew) => {}
+                    () = node.renew_now.notified() => {}
                     _ = stopped.wait_for(|stopped| *stopped) => return,
                 }
                 if let Err(error) = node.renew().await {
@@ -296,7 +357,7 @@ impl Node {
         });
     }
 
-    fn read_bus(&self, mut inbox: MemoryInbox) {
+    fn read_bus(&self, mut inbox: Box<dyn Inbox>) {
         let node = self.clone();
         let mut stopped = self.stop.subscribe();
         actix::spawn(async move {
@@ -306,31 +367,42 @@ impl Node {
                     _ = stopped.wait_for(|stopped| *stopped) => return,
                 };
                 match incoming {
-                    Some(Incoming::Message { body, from }) => {
-                        match levee_bus::decode::<(u16, Letter)>(&body) {
-                            // Nodes may have different numbers of arbiters.
-                            Ok((_, letter)) if letter.shard().is_some() => {
-                                let shard = letter.shard().unwrap_or_default();
-                                node.shared.to_arbiter(node.shared.arbiter(shard), letter);
-                            }
-                            Ok((arbiter, letter)) if usize::from(arbiter) < node.arbiters.len() => {
-                                node.shared.to_arbiter(arbiter, letter);
-                            }
-                            Ok((arbiter, _)) => tracing::warn!(%from, arbiter, "a letter to nobody"),
-                            Err(error) => tracing::warn!(%from, %error, "a letter can't be read"),
-                        }
-                    }
+                    Some(Incoming::Message { body, from }) => node.deliver(&from, &body),
                     Some(Incoming::Gap { from }) => {
                         node.shared.metrics.drop("bus_gap");
                         tracing::info!(%from, "letters were lost; looking at the store");
-                        for flag in &node.shared.overflowed {
-                            flag.store(true, Ordering::Relaxed);
+                        node.look_at_store();
+                    }
+                    Some(Incoming::Unreached { to }) => {
+                        tracing::debug!(%to, "a node does not listen; looking who is there");
+                        node.renew_now.notify_one();
+                    }
+                    Some(news @ (Incoming::Down | Incoming::Up)) => {
+                        if node.shared.post_office.set_deaf(news == Incoming::Down) {
+                            node.look_at_store();
+                            node.renew_now.notify_one();
                         }
                     }
                     None => return,
                 }
             }
         });
+    }
+
+    /// Takes in a letter from another node.
+    pub(crate) fn deliver(&self, from: &str, letter: &[u8]) {
+        match levee_bus::decode::<(u16, Letter)>(letter) {
+            // Nodes may have different numbers of arbiters.
+            Ok((_, letter)) if letter.shard().is_some() => {
+                let shard = letter.shard().unwrap_or_default();
+                self.shared.to_arbiter(self.shared.arbiter(shard), letter);
+            }
+            Ok((arbiter, letter)) if usize::from(arbiter) < self.arbiters.len() => {
+                self.shared.to_arbiter(arbiter, letter);
+            }
+            Ok((arbiter, _)) => tracing::warn!(from, arbiter, "a letter to nobody"),
+            Err(error) => tracing::warn!(from, %error, "a letter can't be read"),
+        }
     }
 
     /// Stops as if it was killed: nothing is handed over, its lease runs out.

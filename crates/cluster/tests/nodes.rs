@@ -6,6 +6,7 @@ mod support;
 
 use serde_json::json;
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 use support::{Cluster, accept, organise, request, talk};
 
 #[actix::test]
@@ -105,4 +106,41 @@ async fn a_retried_action_has_one_effect_whichever_node_decides_it() {
     agent.named("message_received").await;
     let history = json!({"action": "load_history", "channel_id": channel});
     assert_eq!(agent.ask(history, &[]).await.header["history_length"], 1);
+}
+
+#[actix::test]
+async fn without_the_bus_the_chat_goes_on_by_the_store_and_heals_by_itself() {
+    let cluster = Cluster::start(3).await;
+    let (mut customer, mut agent, channel) = talk(&cluster, 0, 1).await;
+    let mut number = 0;
+    for away in [&["node-0"][..], &["node-0", "node-1", "node-2"], &["node-1", "node-2"]] {
+        for node in away {
+            cluster.network.take_away(*node);
+        }
+        for _ in 0..5 {
+            let since = Instant::now();
+            customer.say(&channel, &format!("question {number}"));
+            assert_eq!(agent.named("message_received").await.text(), format!("question {number}"));
+            agent.say(&channel, &format!("answer {number}"));
+            for text in [format!("question {number}"), format!("answer {number}")] {
+                assert_eq!(customer.named("message_received").await.text(), text);
+            }
+            assert_eq!(agent.named("message_received").await.text(), format!("answer {number}"));
+            assert!(since.elapsed() < Duration::from_secs(4), "{away:?}: {:?}", since.elapsed());
+            number += 1;
+        }
+        let degraded = cluster.nodes.iter().filter(|node| node.degraded().is_some()).count();
+        assert_eq!(degraded, away.len(), "who does not hear itself says so");
+        cluster.network.mend();
+        cluster.settle().await;
+        assert!(cluster.nodes.iter().all(|node| node.degraded().is_none()));
+    }
+    let posted: u64 = cluster.nodes.iter().map(|node| node.shared().metrics.posted.get()).sum();
+    assert!(posted > 0, "letters went by the store");
+    // A new session, whose user lives elsewhere, begins in such a time too.
+    cluster.network.take_away("node-2");
+    cluster.settle().await;
+    let mut late = cluster.guest(2, "late").await;
+    assert_eq!(late.ask(json!({"action": "ping"}), &[]).await.name(), "pong");
+    assert!(agent.passed.iter().chain(&customer.passed).all(|event| event.name() != "message_received"));
 }

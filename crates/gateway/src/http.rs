@@ -86,7 +86,10 @@ async fn endpoint(
 
 async fn ready(context: web::Data<Shared>) -> HttpResponse {
     if context.node.is_ready() {
-        HttpResponse::Ok().body("ready\n")
+        HttpResponse::Ok().body(match context.node.degraded() {
+            Some(why) => format!("ready, degraded: {why}\n"),
+            None => "ready\n".to_owned(),
+        })
     } else {
         HttpResponse::ServiceUnavailable()
             .body("not ready: the store can't be reached, or the node is stopping\n")

@@ -109,7 +109,9 @@ pub(crate) async fn start(config: &Config, demo_realm: Option<String>) -> Result
         ..NodeOptions::default()
     };
     let metrics = Metrics::new(&registry)?;
-    let node = Node::start(&name, store, bus, inbox, metrics, options).await.context("starting the node")?;
+    let node = Node::start(&name, store, (Arc::new(bus), Box::new(inbox)), metrics, options)
+        .await
+        .context("starting the node")?;
     let gateway = Gateway::start(
         node.clone(),
         &config.listen.to_string(),

@@ -145,7 +145,9 @@ impl Redis {
             std::fs::write(&file, text).map_err(|error| error.to_string())?;
         }
         let mut server = start(self.program, &file, &self.folder.path().join("log"))?;
-        server.wait_until(|| self.command(&["PING"]).is_ok_and(|answer| answer.trim() == "PONG"))?;
+        // One that wants a password is ready too.
+        let ready = |answer: String| ["PONG", "NOAUTH"].iter().any(|word| answer.contains(word));
+        server.wait_until(|| self.command(&["PING"]).is_ok_and(ready))?;
         self.server = Some(server);
         Ok(())
     }

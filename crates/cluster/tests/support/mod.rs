@@ -48,7 +48,9 @@ impl Cluster {
         };
         let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
         let store = Arc::new(self.store.clone());
-        self.nodes.push(Node::start(name, store, bus, inbox, metrics, options).await.unwrap());
+        self.nodes.push(
+            Node::start(name, store, (Arc::new(bus), Box::new(inbox)), metrics, options).await.unwrap(),
+        );
     }
 
     /// Waits until leases were renewed often enough for everybody to know them.
