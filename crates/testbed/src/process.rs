@@ -4,13 +4,18 @@ use crate::Result;
 use std::fs::File;
 use std::io::Read as _;
 use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a server may take to start or to end.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How many ports there are to take.
+const PORTS: u32 = 12_000;
 
 /// What a process can be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,18 +44,26 @@ impl Signal {
     }
 }
 
-/// A port that nobody listens on. It lies below the range from which the system takes ports for outgoing
-/// connections: whoever tries to reach a dead server must not be given its port.
+/// A port that nobody listens on, and that stays this process's until it ends, whether somebody listens on it
+/// or not: between a look and a start, and between a death and a restart, no other test gets it. It lies below
+/// the range from which the system takes ports for outgoing connections.
 pub fn free_port() -> u16 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    loop {
-        // Processes that look at the same time begin at different places.
-        let step = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_mul(37);
-        let port = 20_000 + (std::process::id().wrapping_mul(101).wrapping_add(step) % 12_000) as u16;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+    static CLAIMS: Mutex<Vec<UnixListener>> = Mutex::new(Vec::new());
+    // Processes that look at the same time begin at different places.
+    let start = std::process::id().wrapping_mul(101);
+    let mut claims = CLAIMS.lock().unwrap_or_else(PoisonError::into_inner);
+    for step in 0..PORTS {
+        let port = 20_000 + (start.wrapping_add(step) % PORTS) as u16;
+        // The name goes with its listener, however the process ends.
+        let name = SocketAddr::from_abstract_name(format!("levee-test-port-{port}"));
+        if let Ok(claim) = name.and_then(|name| UnixListener::bind_addr(&name))
+            && TcpListener::bind(("127.0.0.1", port)).is_ok()
+        {
+            claims.push(claim);
             return port;
         }
     }
+    panic!("none of {PORTS} ports is free");
 }
 
 /// A server's process, with the file that it logs to.
@@ -138,4 +151,16 @@ pub(crate) fn run(command: &mut Command) -> Result<String> {
 /// Whether this process is root's.
 pub(crate) fn is_root() -> bool {
     run(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn a_port_is_given_once_though_nobody_listens_on_it() {
+        let ports: HashSet<u16> = (0..300).map(|_| free_port()).collect();
+        assert_eq!(ports.len(), 300);
+    }
 }

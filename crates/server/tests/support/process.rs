@@ -2,6 +2,7 @@
 
 use levee_client::http::Http;
 use levee_client::{Address, Trust};
+use levee_testbed::free_port;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -17,17 +18,6 @@ pub(crate) struct Server {
     port: u16,
     dir: PathBuf,
     settings: Vec<String>,
-}
-
-/// A port that nobody listens on. It lies below the range from which the system takes ports for outgoing
-/// connections: a client that tries to reach a dead server must not be given its port.
-fn free_port() -> u16 {
-    loop {
-        let port = rand::random_range(20_000..32_000);
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 /// A new folder for this test.
@@ -54,19 +44,11 @@ impl Server {
     /// Starts a server with further settings, given as flags, and waits until it is ready.
     pub(crate) async fn with(settings: &[&str]) -> Self {
         let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
-        let dir = folder();
-        // Somebody else may take the port between the look and the start.
-        for _ in 0..5 {
-            let port = free_port();
-            let child = spawn(port, &dir, &settings);
-            let mut server = Self { child, port, dir: dir.clone(), settings: settings.clone() };
-            if server.ready().await {
-                return server;
-            }
-            // The next try is for the folder's owner.
-            server.dir = PathBuf::new();
-        }
-        panic!("the server does not start:\n{}", log_end(&dir));
+        let (dir, port) = (folder(), free_port());
+        let child = spawn(port, &dir, &settings);
+        let mut server = Self { child, port, dir, settings };
+        assert!(server.ready().await, "the server does not start");
+        server
     }
 
     /// Where it is.
@@ -93,7 +75,7 @@ impl Server {
     /// Starts it again on the same port and folder.
     pub(crate) async fn restart(&mut self) {
         self.child = spawn(self.port, &self.dir, &self.settings);
-        assert!(self.ready().await, "the server does not start again:\n{}", log_end(&self.dir));
+        assert!(self.ready().await, "the server does not start again");
     }
 
     /// Waits until it says that it is ready; false if it ended before.
@@ -120,12 +102,10 @@ impl Drop for Server {
         // It may be dead already, by the test's hand.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        if !self.dir.as_os_str().is_empty() {
-            if std::thread::panicking() {
-                eprintln!("the server's last words, of {}:\n{}", self.dir.display(), log_end(&self.dir));
-            } else {
-                let _ = std::fs::remove_dir_all(&self.dir);
-            }
+        if std::thread::panicking() {
+            eprintln!("the server's last words, of {}:\n{}", self.dir.display(), log_end(&self.dir));
+        } else {
+            let _ = std::fs::remove_dir_all(&self.dir);
         }
     }
 }
