@@ -5,6 +5,7 @@
 
 mod batch;
 mod commit;
+mod late;
 
 use crate::hub::Hub;
 use crate::letter::{AskedOutcome, Asker, Attached, Job, Letter, LineUp, Outcome};
@@ -14,7 +15,7 @@ use levee_domain::machine::Machine;
 use levee_domain::view::{Kind, Stream};
 use levee_domain::{Entity, conversation::Conversation, queue::Queue, realm::Realm, user::User};
 use levee_proto::{ErrorType, Id, Rejection};
-use levee_store::StoreError;
+use levee_store::{Epoch, StoreError};
 use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -67,12 +68,15 @@ pub(crate) struct EntityActor<M: Machine> {
     busy: bool,
     /// Its shard is another node's now: it stops as soon as it is not busy.
     lost: bool,
+    /// The epoch under which it was loaded.
+    epoch: Option<Epoch>,
     /// Forwards that are not confirmed, per receiver in order; the first of each is under way.
     forwards: HashMap<Stream, VecDeque<(Id, Value)>>,
     snapshot_at: u64,
     /// The first job in the inbox was refused once, by a copy of the realm that was read before it came.
     rechecked: bool,
     line: LineClock,
+    late: late::Late,
 }
 
 /// When a queue's line was told last, and whether there is news.
@@ -94,17 +98,24 @@ impl<M: Machine> EntityActor<M> {
             inbox: VecDeque::new(),
             busy: true,
             lost: false,
+            epoch: None,
             forwards: HashMap::new(),
             snapshot_at: 0,
             rechecked: false,
             line: LineClock::default(),
+            late: late::Late::default(),
         };
         actor.start().recipient()
+    }
+
+    fn epoch_now(&self) -> Option<Epoch> {
+        self.hub.shared.placement.epoch(self.stream.shard(), &self.hub.shared.node)
     }
 
     /// Reads the state anew: at the start, and whenever what is in memory may be wrong.
     fn load(&mut self, ctx: &mut Context<Self>) {
         self.busy = true;
+        self.epoch = self.epoch_now();
         let (store, stream) = (self.hub.store(), self.stream.clone());
         let loading = async move {
             let entity = realms::load::<M>(&stream, &*store).await?;
@@ -183,6 +194,13 @@ impl<M: Machine> EntityActor<M> {
         if let Job::Confirmed { to, key } = &job {
             return self.confirmed(to, key);
         }
+        if let Job::Act(act) = &job
+            && act.asker.seat.node != self.hub.shared.node
+            && self.late.is(act)
+        {
+            self.hub.shared.metrics.drop("late");
+            return;
+        }
         if self.inbox.len() >= INBOX {
             self.hub.shared.metrics.drop("entity_inbox");
             return self.refuse(&job, Rejection::new(ErrorType::SendRateLimited).because("too much at once"));
@@ -195,6 +213,14 @@ impl<M: Machine> EntityActor<M> {
     fn drain(&mut self, ctx: &mut Context<Self>) {
         if self.lost && !self.busy {
             return self.fenced(Vec::new(), ctx);
+        }
+        if !self.busy && !self.inbox.is_empty() {
+            match self.epoch_now() {
+                None => return self.fenced(Vec::new(), ctx),
+                // The shard was elsewhere meanwhile: what is in memory may be outdated.
+                now if now != self.epoch => return self.load(ctx),
+                Some(_) => {}
+            }
         }
         while !self.busy && !self.inbox.is_empty() {
             let batch = self.decide(ctx);

@@ -215,8 +215,10 @@ impl Hub {
         self.save_confirmed();
         self.passivate();
         self.retry_attaching();
+        self.relays.look(|node| self.shared.placement.is_live(node));
         if self.shared.overflowed[usize::from(self.seat.arbiter)].swap(false, Ordering::Relaxed) {
             self.attach_all_again(|_| true);
+            self.relays.end_all();
         }
     }
 

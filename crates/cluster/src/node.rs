@@ -20,6 +20,9 @@ use tokio::sync::{Notify, oneshot, watch};
 /// The version of what nodes say to each other: letters, and what is stored for other nodes to read.
 pub const SPEAKS: u32 = 1;
 
+/// For how long a node without a lease keeps its sessions: a store that restarts is back before.
+const SHED_AFTER: Duration = Duration::from_secs(10);
+
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -93,7 +96,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts a node: its arbiters, its leases. Returns once it owns its shards. Must be called on an
+    /// Starts a node: its arbiters, its leases. Returns once it owns shards, or owned none for too long. Must be called on an
     /// actix system's thread.
     ///
     /// # Errors
@@ -144,7 +147,24 @@ impl Node {
         node.keep_leases();
         node.read_bus(inbox);
         node.keep_post();
+        node.settle().await;
         Ok(node)
+    }
+
+    /// Waits until it owns shards: without one it can't open a session. Those who own them all give some
+    /// up when they next look who is there.
+    async fn settle(&self) {
+        let options = &self.shared.options;
+        let patience = options.lease + 2 * options.renew;
+        let settled = async {
+            while !self.is_ready() {
+                tokio::time::sleep(options.renew / 4).await;
+                self.renew_now.notify_one();
+            }
+        };
+        if tokio::time::timeout(patience, settled).await.is_err() {
+            tracing::warn!(?patience, "started, and owns no shard yet: not ready until it does");
+        }
     }
 
     /// Looks who is there before it takes part.
@@ -163,7 +183,7 @@ impl Node {
         NodeRow {
             node: self.shared.node.clone(),
             public_address: self.shared.options.public_address.clone(),
-            ready: !self.draining.load(Ordering::Relaxed),
+            ready: !self.is_draining(),
             speaks: SPEAKS,
             heard: self.shared.post_office.hears(),
         }
@@ -197,6 +217,11 @@ impl Node {
     /// Whether it owns shards and reaches the store.
     pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is stopping: its sessions leave, and clients shall go elsewhere.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
     }
 
     /// Why it works less well than it could, if so.
@@ -281,7 +306,8 @@ impl Node {
             let changed = shared.placement.learn(&shared.store.leases().await?);
             self.attach_again(changed);
         }
-        self.ready.store(!self.draining.load(Ordering::Relaxed), Ordering::Relaxed);
+        let owns = !shared.placement.of(&shared.node).is_empty();
+        self.ready.store(owns && !self.is_draining(), Ordering::Relaxed);
         self.resume_agenda(taken);
         if gone {
             self.end_orphans();
@@ -343,18 +369,32 @@ impl Node {
         let node = self.clone();
         let mut stopped = self.stop.subscribe();
         actix::spawn(async move {
+            let mut renewed = Instant::now();
             loop {
                 tokio::select! {
                     () = tokio::time::sleep(node.shared.options.renew) => {}
                     () = node.renew_now.notified() => {}
                     _ = stopped.wait_for(|stopped| *stopped) => return,
                 }
-                if let Err(error) = node.renew().await {
-                    node.ready.store(false, Ordering::Relaxed);
-                    tracing::error!(%error, "the lease was not renewed");
+                match node.renew().await {
+                    Ok(()) => renewed = Instant::now(),
+                    Err(error) => {
+                        node.ready.store(false, Ordering::Relaxed);
+                        tracing::error!(%error, "the lease was not renewed");
+                        if renewed.elapsed() > node.shared.options.lease + SHED_AFTER {
+                            node.shed();
+                        }
+                    }
                 }
             }
         });
+    }
+
+    /// Lets go of all sessions.
+    fn shed(&self) {
+        for hub in self.shared.hubs.get().into_iter().flatten() {
+            let _ = hub.try_send(Run(Box::new(|hub| hub.shed())));
+        }
     }
 
     fn read_bus(&self, mut inbox: Box<dyn Inbox>) {

@@ -13,8 +13,10 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// How long the other node waits for events; clients' requests end before that.
-const WAIT: Duration = Duration::from_secs(45);
+/// How long a node waits for events to answer a poll with; clients' requests end before that.
+const WAIT: Duration = Duration::from_secs(40);
+/// How much longer the other node's answer may take.
+const UNDER_WAY: Duration = Duration::from_secs(4);
 
 /// Where a session lives.
 #[derive(Debug)]
@@ -23,27 +25,62 @@ pub enum Place {
     Here(Addr<SessionActor>),
     /// On another one.
     There(Id),
+    /// On this node, as of now: where it was before, actions may have got lost.
+    Came,
+}
+
+/// What became of a request that was passed on.
+#[derive(Debug)]
+pub enum Answer {
+    /// The session has taken it; these events are its answer.
+    Events(Vec<Numbered>),
+    /// The session does not live there any more.
+    Gone,
+    /// Nobody knows.
+    Silence,
 }
 
 /// Requests that wait for another node's answer.
 #[derive(Default)]
-pub(crate) struct Relays(RefCell<HashMap<u64, oneshot::Sender<Option<Vec<Numbered>>>>>);
+pub(crate) struct Relays(RefCell<HashMap<u64, Waiting>>);
+
+struct Waiting {
+    node: Id,
+    answer: oneshot::Sender<Answer>,
+}
+
+impl Relays {
+    /// Ends those whose node is gone.
+    pub(crate) fn look(&self, is_live: impl Fn(&Id) -> bool) {
+        for (_, waiting) in self.0.borrow_mut().extract_if(|_, waiting| !is_live(&waiting.node)) {
+            let _ = waiting.answer.send(Answer::Gone);
+        }
+    }
+
+    /// Ends all: letters got lost.
+    pub(crate) fn end_all(&self) {
+        self.0.borrow_mut().clear();
+    }
+}
 
 impl Hub {
-    /// Passes a request on to a session on another node. `None` if it does not live there any more.
-    pub async fn relay(self: Rc<Self>, node: &Id, session_id: &Id, what: Relayed) -> Option<Vec<Numbered>> {
+    /// Passes a request on to a session on another node.
+    pub async fn relay(self: Rc<Self>, node: &Id, session_id: &Id, what: Relayed) -> Answer {
+        let Some(shard) = ids::shard(session_id) else { return Answer::Gone };
+        let patience = match what {
+            Relayed::Poll(_) => WAIT + UNDER_WAY,
+            Relayed::Act(..) => UNDER_WAY,
+        };
         let token = rand::random();
-        let (sender, receiver) = oneshot::channel();
-        self.relays.0.borrow_mut().insert(token, sender);
-        let guard = Forget { hub: &self, token };
+        let (answer, receiver) = oneshot::channel();
+        self.relays.0.borrow_mut().insert(token, Waiting { node: node.clone(), answer });
+        let _forget = Forget { hub: &self, token };
         let session = ids::digest(session_id);
-        let shard = ids::shard(session_id)?;
         let letter = Letter::Relay { seat: self.seat.clone(), token, session, shard, what };
         let there = Seat { node: node.clone(), arbiter: self.shared.arbiter(shard) };
         self.send(&there, letter);
-        let answer = tokio::time::timeout(WAIT, receiver).await;
-        drop(guard);
-        answer.ok()?.ok()?
+        let answer = tokio::time::timeout(patience, receiver).await;
+        answer.ok().and_then(Result::ok).unwrap_or(Answer::Silence)
     }
 
     /// A request from another node for a session here.
@@ -75,7 +112,7 @@ impl Hub {
     /// The other node's answer.
     pub(crate) fn relay_answered(&self, token: u64, events: Option<Vec<Numbered>>) {
         if let Some(waiting) = self.relays.0.borrow_mut().remove(&token) {
-            let _ = waiting.send(events);
+            let _ = waiting.answer.send(events.map_or(Answer::Gone, Answer::Events));
         }
     }
 }

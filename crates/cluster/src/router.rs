@@ -90,7 +90,9 @@ impl Hub {
     /// Sends on what waited for an owner.
     pub(crate) fn release_held(self: &Rc<Self>) {
         let now = self.ticks.get();
-        for (since, stream, order) in std::mem::take(&mut *self.held.borrow_mut()) {
+        // A borrow in the head of a loop would last as long as the loop.
+        let held = self.held.take();
+        for (since, stream, order) in held {
             if self.shared.placement.owner(stream.shard()).is_some() {
                 self.route(stream, Job::Tell(order));
             } else if now - since < HELD_TICKS {

@@ -123,6 +123,9 @@ pub enum SessionMessage {
     /// It goes on elsewhere: it leaves this node, and answers who asked for that.
     #[doc(hidden)]
     Park(Option<(Seat, u64)>, CloseReason),
+    /// This node has lost the store: others, who have not, take over.
+    #[doc(hidden)]
+    Shed,
     /// An action of this number came to a node that does not own its stream.
     #[doc(hidden)]
     Moved(u64),
@@ -146,6 +149,8 @@ pub struct SessionActor {
     gathers: Vec<Gather>,
     /// Actions on their way, by their streams.
     lanes: Few<Stream, Lane>,
+    /// When it took its last action in.
+    admitted: u64,
     /// The version of its row.
     version: u64,
     /// Set until it has begun.
@@ -216,6 +221,7 @@ impl SessionActor {
             follows: Few::default(),
             gathers: Vec::new(),
             lanes: Few::default(),
+            admitted: 0,
             version,
             beginning: Some(Box::new(Beginning { birth: Some(birth), held: VecDeque::new() })),
             read: Few::default(),
@@ -387,6 +393,7 @@ impl Handler<SessionMessage> for SessionActor {
             SessionMessage::Save => self.look(ctx),
             SessionMessage::Moved(action_id) => self.moved(action_id, ctx),
             SessionMessage::Park(asker, reason) => self.park(asker, reason, ctx),
+            SessionMessage::Shed => self.end(None, CloseReason::GoingAway, false, ctx),
         }
     }
 }

@@ -22,11 +22,13 @@ use tokio::sync::Mutex;
 /// How often a session is tried to be had before somebody else has it.
 const TAKEN_AT_MOST: usize = 4;
 /// How long a node may take to give up a session. After that it goes on from what is stored.
-const FETCH: Duration = Duration::from_millis(1500);
+const FETCH: Duration = Duration::from_secs(4);
 /// How often it is asked within that time: letters get lost.
-const FETCH_ASKED: u32 = 8;
+const FETCH_ASKED: u32 = 20;
 /// How long sessions may take to leave when their node stops.
 const PARKED_WITHIN: Duration = Duration::from_secs(10);
+/// How often a node that stops looks whether they left.
+const PARKED_LOOK: Duration = Duration::from_millis(100);
 
 impl Hub {
     /// Finds a session, and has it live on this node: it is here, or on another node that gives it up, or
@@ -87,7 +89,7 @@ impl Hub {
         {
             return Ok(Place::There(row.node));
         }
-        self.session(session_id).await.map(Place::Here)
+        self.session(session_id).await.map(|_| Place::Came)
     }
 
     pub(crate) async fn session_row(&self, session: &Id) -> Result<Option<(u64, SessionRow)>, Rejection> {
@@ -212,25 +214,37 @@ impl Hub {
         });
     }
 
+    /// Lets go of all sessions: their clients connect to a node that has a store.
+    pub(crate) fn shed(&self) {
+        for session in self.sessions.borrow().values() {
+            // One whose mailbox is full is asked again at the next try.
+            let _ = session.try_send(SessionMessage::Shed);
+        }
+    }
+
     /// Has all sessions leave, spread over some time, and tells their connections to go.
     pub(crate) async fn go_away(self: Rc<Self>, over: Duration) {
         let sessions: Vec<_> = self.sessions.borrow().values().cloned().collect();
         let gap = over / (sessions.len().max(1) as u32);
         for session in sessions {
-            // A full mailbox: it is asked once more below.
             let _ = session.try_send(SessionMessage::Park(None, CloseReason::GoingAway));
             if !gap.is_zero() {
                 tokio::time::sleep(gap).await;
             }
         }
-        for _ in 0..PARKED_WITHIN.as_millis() / 50 {
+        // Some were about to come here when it began, or had a full mailbox.
+        for _ in 0..PARKED_WITHIN.as_millis() / PARKED_LOOK.as_millis() {
             if self.sessions.borrow().is_empty() {
                 break;
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            for session in self.sessions.borrow().values() {
+                let _ = session.try_send(SessionMessage::Park(None, CloseReason::GoingAway));
+            }
+            tokio::time::sleep(PARKED_LOOK).await;
         }
-        for session in self.sessions.borrow().values() {
-            let _ = session.try_send(SessionMessage::Park(None, CloseReason::GoingAway));
+        let left = self.sessions.borrow().len();
+        if left > 0 {
+            tracing::warn!(left, "sessions did not leave in time; they go on from what is stored");
         }
         // Commits that are under way end first.
         tokio::time::sleep(Duration::from_millis(200)).await;

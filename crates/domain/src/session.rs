@@ -20,6 +20,8 @@ use std::sync::Arc;
 pub const BLOCK: u64 = 1000;
 /// How many actions may wait for their replies.
 pub const IN_FLIGHT: usize = 1024;
+/// Of how many actions the session remembers that their replies were acknowledged.
+const REMEMBERED: usize = 32;
 
 /// A session's bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +63,7 @@ pub enum Admission {
     Fresh,
     /// It was sent before and its reply is not known here: the owner will know.
     Retry,
-    /// Its reply is in the buffer and goes out by itself.
+    /// Its reply is in the buffer and goes out by itself, or the client has it.
     Answered,
 }
 
@@ -91,6 +93,8 @@ pub struct Session {
     cursors_changed: bool,
     actions: Few<u64, Option<u64>>,
     newest_action: u64,
+    /// Actions whose replies were acknowledged last: a copy of one may still be under way.
+    done: VecDeque<u64>,
     latest: Vec<(Text, Arc<Body>)>,
 }
 
@@ -226,6 +230,10 @@ impl Session {
                 && self.actions.get(&action) == Some(&first.splice.event_id)
             {
                 self.actions.remove(&action);
+                if self.done.len() >= REMEMBERED {
+                    self.done.pop_front();
+                }
+                self.done.push_back(action);
             }
             self.buffer.pop_front();
         }
@@ -280,6 +288,7 @@ impl Session {
         match self.actions.get(&id) {
             Some(Some(_)) => return Ok(Admission::Answered),
             Some(None) => return Ok(Admission::Retry),
+            None if self.done.contains(&id) => return Ok(Admission::Answered),
             None => {}
         }
         if self.actions.len() >= IN_FLIGHT {

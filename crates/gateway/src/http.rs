@@ -92,7 +92,7 @@ async fn ready(context: web::Data<Shared>) -> HttpResponse {
         })
     } else {
         HttpResponse::ServiceUnavailable()
-            .body("not ready: the store can't be reached, or the node is stopping\n")
+            .body("not ready: the store can't be reached, the node owns no shard yet, or it is stopping\n")
     }
 }
 

@@ -4,7 +4,7 @@ use crate::Shared;
 use actix_web::{HttpResponse, web};
 use bytes::Bytes;
 use levee_cluster::letter::Relayed;
-use levee_cluster::relay::Place;
+use levee_cluster::relay::{Answer, Place};
 use levee_cluster::session::Numbered;
 use levee_cluster::{Connection, SessionMessage};
 use levee_proto::envelope::Splice;
@@ -17,6 +17,8 @@ use tokio::sync::oneshot;
 const WAIT: Duration = Duration::from_secs(40);
 /// How long opening a session may take.
 const OPENING: Duration = Duration::from_secs(30);
+/// What a client is told whose session did not live here before.
+const MOVED: &str = "the session has come to this node\n";
 /// The longest callback name.
 const CALLBACK_BYTES: usize = 256;
 
@@ -40,23 +42,46 @@ pub(crate) async fn poll(
     if data.len() > limits::HEADER_BYTES + limits::PART_BYTES {
         return HttpResponse::PayloadTooLarge().finish();
     }
+    if context.node.is_draining() {
+        // What it asks about has left, or is about to: it shall ask another node.
+        return again("the node is stopping\n");
+    }
     let header = Bytes::copy_from_slice(data.as_bytes());
     let events = match answer(context.get_ref(), **arbiter, header).await {
         Ok(events) => events,
-        Err((rejection, action_id)) => {
+        Err(Trouble::Refused(rejection, action_id)) => {
             let splice = Splice { action_id, ..Splice::default() };
             Body::error(&rejection).inline(splice).into_iter().collect()
         }
+        Err(Trouble::Again(why)) => return again(why),
     };
     respond(&format!("[{}]", events.join(",")), query.callback.as_deref())
 }
 
-type Refusal = (Rejection, Option<u64>);
+/// What a client without a socket takes for a lost connection: it begins anew, and sends again what has
+/// no reply.
+fn again(why: &'static str) -> HttpResponse {
+    HttpResponse::ServiceUnavailable().insert_header(("retry-after", "1")).force_close().body(why)
+}
 
-async fn answer(context: &Shared, arbiter: u16, header: Bytes) -> Result<Vec<String>, Refusal> {
+/// Why a request gets no events.
+enum Trouble {
+    /// It is wrong, or not allowed.
+    Refused(Rejection, Option<u64>),
+    /// Whether the session has what it was sent before is not known.
+    Again(&'static str),
+}
+
+impl From<(Rejection, Option<u64>)> for Trouble {
+    fn from((rejection, action_id): (Rejection, Option<u64>)) -> Self {
+        Self::Refused(rejection, action_id)
+    }
+}
+
+async fn answer(context: &Shared, arbiter: u16, header: Bytes) -> Result<Vec<String>, Trouble> {
     let envelope = Envelope::parse(&header)?;
     let action_id = envelope.action_id;
-    let refuse = |rejection| (rejection, action_id);
+    let refuse = |rejection| Trouble::Refused(rejection, action_id);
     let node = context.node.clone();
     let number = context.connection_number();
     if envelope.action == "create_session" {
@@ -78,24 +103,31 @@ async fn answer(context: &Shared, arbiter: u16, header: Bytes) -> Result<Vec<Str
     let arbiter = node.arbiter_of(&session_id);
     let wanted = session_id.clone();
     let place = node.on(arbiter, move |hub| async move { hub.find(&wanted).await });
-    let session = match place.await.unwrap_or_else(busy).map_err(refuse)? {
+    // Where it is can't be told while the store is away.
+    let lost = |rejection: Rejection| match rejection.error_type {
+        ErrorType::Internal => Trouble::Again("the session can't be found now\n"),
+        _ => refuse(rejection),
+    };
+    let session = match place.await.unwrap_or_else(busy).map_err(lost)? {
         Place::Here(session) => session,
+        Place::Came => return Err(Trouble::Again(MOVED)),
         Place::There(other) => {
-            let what = if envelope.action == "resume_session" {
-                Relayed::Poll(envelope.event_id)
-            } else {
-                Relayed::Act(header.clone(), Envelope::inline_payload(&header).map_err(refuse)?)
+            let polls = envelope.action == "resume_session";
+            let what = match polls {
+                true => Relayed::Poll(envelope.event_id),
+                false => Relayed::Act(header.clone(), Envelope::inline_payload(&header).map_err(refuse)?),
             };
             let wanted = session_id.clone();
             let answer = node.on(arbiter, move |hub| async move { hub.relay(&other, &wanted, what).await });
-            match tokio::time::timeout(WAIT, answer).await {
-                Ok(Some(Some(events))) => return Ok(said(&events)),
-                // Nothing came: the client asks again.
-                Err(_) => return Ok(Vec::new()),
-                // It does not live there any more.
-                Ok(_) => {
+            match answer.await {
+                Some(Answer::Events(events)) => return Ok(said(&events)),
+                // It polls again, here or elsewhere.
+                Some(Answer::Silence) if polls => return Ok(Vec::new()),
+                Some(Answer::Silence) | None => return Err(Trouble::Again("no answer in time\n")),
+                Some(Answer::Gone) => {
                     let session = node.on(arbiter, move |hub| async move { hub.session(&session_id).await });
-                    session.await.unwrap_or_else(busy).map_err(refuse)?
+                    session.await.unwrap_or_else(busy).map_err(lost)?;
+                    return Err(Trouble::Again(MOVED));
                 }
             }
         }

@@ -40,7 +40,11 @@ pub(crate) async fn upgrade<I>(here: Arbiter, request: Request, mut framed: Fram
 where
     I: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let response = match accept(&request) {
+    let accepted = match here.context.node.is_draining() {
+        true => Err((StatusCode::SERVICE_UNAVAILABLE, "the node is stopping")),
+        false => accept(&request),
+    };
+    let response = match accepted {
         Ok(response) => response,
         Err((status, reason)) => {
             let response = actix_http::Response::with_body(status, ()).map_body(|_, ()| ());
@@ -228,6 +232,9 @@ impl WebSocket {
 
     /// The first action of a connection.
     fn begin(&mut self, act: Incoming, ctx: &mut ws::WebsocketContext<Self>) {
+        if self.context().node.is_draining() {
+            return self.close(ws::CloseCode::Away, "the node is stopping", ctx);
+        }
         let (envelope, header, _) = &*act;
         let action_id = envelope.action_id;
         match envelope.action.as_str() {

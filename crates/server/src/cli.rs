@@ -39,7 +39,10 @@ pub(crate) enum Command {
     /// otherwise); the logins stay the same. Where the usual port is taken, a free one is used.
     Demo(DemoSettings),
     /// Bring the store's schema up to date, and exit. `serve` does the same at its start.
-    Migrate(Settings),
+    ///
+    /// With --from, move all that a node kept in SQLite into an empty PostgreSQL database: stop the node
+    /// first. All is moved, and counted, or nothing; the file stays as it is.
+    Migrate(Migrate),
     /// Check the configuration and what a node needs, say what is wrong and how to mend it.
     Doctor(Doctor),
     /// Look at the configuration.
@@ -61,6 +64,19 @@ pub(crate) struct Doctor {
     /// it is, 1 if it is not. Made for health checks of containers.
     #[arg(long)]
     pub(crate) running: bool,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+}
+
+/// The arguments of `migrate`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Migrate {
+    /// The SQLite file to move from, usually levee.sqlite in data_dir.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from: Option<PathBuf>,
+    /// The database to move to, postgres://…; if it is left out, postgres_url.
+    #[arg(long, value_name = "URL", requires = "from")]
+    pub(crate) to: Option<String>,
     #[command(flatten)]
     pub(crate) settings: Settings,
 }

@@ -31,6 +31,10 @@ pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     /// Which store.
     pub(crate) store: Store,
+    /// Seconds until others take over from a node that is gone.
+    pub(crate) lease_s: u64,
+    /// Seconds over which connections are told to go.
+    pub(crate) drain_s: u64,
     /// Whether SQLite syncs each commit; `false` for tests only.
     pub(crate) sqlite_synchronous: bool,
     /// Threads; never 0 here.
@@ -70,12 +74,29 @@ pub(crate) enum Tls {
 }
 
 /// Where the truth is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Store {
     /// One SQLite file in the data folder.
     Sqlite,
+    /// PostgreSQL, with Redis between the nodes. The addresses may hold passwords.
+    Postgres {
+        /// Where PostgreSQL is.
+        url: String,
+        /// Where Redis is.
+        redis: String,
+    },
     /// Memory, for tests.
     Memory,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres { .. } => "postgres",
+            Self::Memory => "memory",
+        })
+    }
 }
 
 /// Why there is no configuration.
@@ -147,7 +168,9 @@ impl Config {
             tls: Self::tls(values)?,
             public_address: values.list("public_address"),
             data_dir: values.path("data_dir").ok_or_else(|| conflict("data_dir can't be empty"))?,
-            store: if values.text("store") == "memory" { Store::Memory } else { Store::Sqlite },
+            store: Self::store(values)?,
+            lease_s: values.integer("lease_s"),
+            drain_s: values.integer("drain_s"),
             sqlite_synchronous: values.text("sqlite_synchronous") == "full",
             workers: match values.size("workers") {
                 0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -162,6 +185,24 @@ impl Config {
             log_json: values.text("log_format") == "json",
             log_level: values.text("log_level").to_owned(),
         })
+    }
+
+    fn store(values: &Values) -> Result<Store, ConfigError> {
+        let (kind, url, redis) =
+            (values.text("store"), values.text("postgres_url"), values.text("redis_url"));
+        match kind {
+            "postgres" if url.is_empty() => Err(conflict("store = \"postgres\" needs postgres_url")),
+            "postgres" if redis.is_empty() => {
+                Err(conflict("store = \"postgres\" needs redis_url: it carries letters between the nodes"))
+            }
+            "postgres" => Ok(Store::Postgres { url: url.to_owned(), redis: redis.to_owned() }),
+            _ if !url.is_empty() => Err(conflict("postgres_url is for store = \"postgres\"")),
+            _ if !redis.is_empty() => {
+                Err(conflict("redis_url is for store = \"postgres\": other stores are for one node"))
+            }
+            "memory" => Ok(Store::Memory),
+            _ => Ok(Store::Sqlite),
+        }
     }
 
     fn tls(values: &Values) -> Result<Tls, ConfigError> {

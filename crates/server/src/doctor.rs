@@ -4,6 +4,9 @@ use crate::cli::Doctor;
 use crate::config::{Config, Store};
 use crate::tls;
 use anyhow::{Context, Result, bail};
+use levee_bus::redis::Address;
+use levee_store::StoreError;
+use levee_store::postgres::{PostgresOptions, PostgresStore, SCHEMA_VERSION};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
@@ -30,6 +33,7 @@ pub(crate) fn run(doctor: &Doctor) -> Result<()> {
     check("configuration", Ok("understood".into()));
     check("data folder", data_dir(&config));
     check("store", store(&config));
+    check("bus", bus(&config));
     check("TLS", tls::load(&config).map(|tls| if tls.is_some() { "on" } else { "off" }.into()));
     check("address", address(config.listen));
     check("open files", open_files(config.max_connections as u64));
@@ -80,14 +84,35 @@ fn data_dir(config: &Config) -> Result<String> {
 }
 
 fn store(config: &Config) -> Result<String> {
-    if config.store == Store::Memory {
-        return Ok("memory: everything is gone when the node stops".into());
+    match &config.store {
+        Store::Memory => Ok("memory: everything is gone when the node stops".into()),
+        Store::Sqlite if !config.sqlite_synchronous => {
+            bail!("sqlite_synchronous is off: acknowledged messages are lost in a power cut")
+        }
+        Store::Sqlite => {
+            let path = config.data_dir.join("levee.sqlite");
+            let there = path.exists();
+            Ok(if there { path.display().to_string() } else { format!("{} will be made", path.display()) })
+        }
+        Store::Postgres { url, .. } => {
+            let options = PostgresOptions { migrate: false, ..PostgresOptions::default() };
+            let opening = PostgresStore::open(url, options);
+            match actix_rt::System::new().block_on(opening) {
+                Ok(_) => Ok(format!("PostgreSQL answers, its schema is version {SCHEMA_VERSION}")),
+                Err(StoreError::Schema { found, .. }) if found < SCHEMA_VERSION => Ok(format!(
+                    "PostgreSQL answers; `levee migrate` will bring its schema from {found} to {SCHEMA_VERSION}"
+                )),
+                Err(error) => Err(error.into()),
+            }
+        }
     }
-    if !config.sqlite_synchronous {
-        bail!("sqlite_synchronous is off: acknowledged messages are lost in a power cut");
-    }
-    let path = config.data_dir.join("levee.sqlite");
-    Ok(if path.exists() { path.display().to_string() } else { format!("{} will be made", path.display()) })
+}
+
+fn bus(config: &Config) -> Result<String> {
+    let Store::Postgres { redis, .. } = &config.store else { return Ok("one node needs none".into()) };
+    let address: Address = redis.parse().context("redis_url")?;
+    actix_rt::System::new().block_on(address.answers())?;
+    Ok(format!("{address} answers"))
 }
 
 fn address(listen: SocketAddr) -> Result<String> {

@@ -2,6 +2,7 @@
 //!
 //! It holds no chat logic.
 
+mod backing;
 mod cli;
 mod config;
 mod demo;
@@ -27,8 +28,12 @@ fn main() -> ExitCode {
             Config::load(&settings.sources()).map_err(Into::into).and_then(serve::run)
         }
         Command::Demo(settings) => Config::load(&settings.sources()).map_err(Into::into).and_then(demo::run),
-        Command::Migrate(settings) => {
-            Config::load(&settings.sources()).map_err(Into::into).and_then(serve::migrate)
+        Command::Migrate(migrate) => {
+            let config = Config::load(&migrate.settings.sources()).map_err(Into::into);
+            config.and_then(|config| match &migrate.from {
+                Some(from) => serve::transfer(&config, from, migrate.to.as_deref()),
+                None => serve::migrate(config),
+            })
         }
         Command::Doctor(doctor) => doctor::run(&doctor),
         Command::Config(ConfigCommand::Print(settings)) => Values::read(&settings.sources())

@@ -1,23 +1,17 @@
 //! `serve` and `migrate`: opens the store, starts the node and the gateway, and waits for the end.
 
+use crate::backing::{self, Backing};
 use crate::config::{Config, Store};
 use crate::{logs, tls};
 use anyhow::{Context, Result};
-use levee_bus::memory::MemoryNetwork;
 use levee_cluster::metrics::Metrics;
 use levee_cluster::{Bounds, Node, NodeOptions};
 use levee_gateway::{Gateway, GatewayOptions};
-use levee_store::memory::MemoryStore;
-use levee_store::metrics::StoreMetrics;
-use levee_store::sqlite::{SqliteOptions, SqliteStore, Synchronous};
+use levee_store::sqlite::SqliteStore;
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::Path;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
-
-/// One node on the embedded store is alone by the store's lock: its lease need not be short.
-const ALONE: Duration = Duration::from_secs(24 * 3600);
 
 /// A node with its gateway.
 pub(crate) struct Running {
@@ -43,21 +37,53 @@ pub(crate) fn run(config: Config) -> Result<()> {
 /// Brings the store's schema up to date.
 pub(crate) fn migrate(config: Config) -> Result<()> {
     logs::start(&config);
-    if config.store == Store::Memory {
-        println!("the store is in memory: nothing to migrate");
-        return Ok(());
-    }
     actix_rt::System::new().block_on(async {
-        let path = database(&config)?;
-        let from = levee_store::sqlite::migrate(&path).await.context("migrating")?;
-        let to = levee_store::sqlite::SCHEMA_VERSION;
+        let (place, from, to) = match &config.store {
+            Store::Memory => {
+                println!("the store is in memory: nothing to migrate");
+                return Ok(());
+            }
+            Store::Sqlite => {
+                let path = backing::database(&config)?;
+                let from = levee_store::sqlite::migrate(&path).await.context("migrating")?;
+                (path.display().to_string(), from, levee_store::sqlite::SCHEMA_VERSION)
+            }
+            Store::Postgres { url, .. } => {
+                let from = levee_store::postgres::migrate(url).await.context("migrating")?;
+                ("PostgreSQL".to_owned(), from, levee_store::postgres::SCHEMA_VERSION)
+            }
+        };
         if from == to {
-            println!("{}: schema version {to}, nothing to do", path.display());
+            println!("{place}: schema version {to}, nothing to do");
         } else {
-            println!("{}: schema version {from} → {to}", path.display());
+            println!("{place}: schema version {from} → {to}");
         }
         Ok(())
     })
+}
+
+/// Moves what a SQLite file holds into PostgreSQL.
+pub(crate) fn transfer(config: &Config, from: &Path, to: Option<&str>) -> Result<()> {
+    logs::start(config);
+    let to = match (to, &config.store) {
+        (Some(to), _) => to,
+        (None, Store::Postgres { url, .. }) => url,
+        (None, _) => anyhow::bail!("where to? Say --to, or set store = \"postgres\" and postgres_url"),
+    };
+    let mut shown = ("", std::time::Instant::now());
+    let told = |table: &'static str, rows: u64| {
+        if shown.0 != table || shown.1.elapsed() > Duration::from_secs(1) {
+            shown = (table, std::time::Instant::now());
+            println!("{table}: {rows} …");
+        }
+    };
+    let moving = levee_store::transfer(from, to, told);
+    let moved = actix_rt::System::new().block_on(moving).context("nothing was moved")?;
+    println!(
+        "moved {} streams with {} records, {} snapshots, {} directory rows and {} agenda rows",
+        moved.streams, moved.records, moved.snapshots, moved.directory, moved.agenda
+    );
+    Ok(())
 }
 
 /// Waits for SIGTERM or SIGINT.
@@ -70,48 +96,24 @@ pub(crate) async fn stop_signal() -> Result<()> {
     Ok(())
 }
 
-/// The database's path; its folder is made.
-fn database(config: &Config) -> Result<PathBuf> {
-    std::fs::create_dir_all(&config.data_dir)
-        .with_context(|| format!("data_dir: {} can't be made", config.data_dir.display()))?;
-    Ok(config.data_dir.join("levee.sqlite"))
-}
-
 /// Starts a node and its gateway.
 pub(crate) async fn start(config: &Config, demo_realm: Option<String>) -> Result<Running> {
     let registry = prometheus::Registry::new();
-    let (store, sqlite): (Arc<dyn levee_store::Store>, _) = match config.store {
-        Store::Memory => (Arc::new(MemoryStore::default()), None),
-        Store::Sqlite => {
-            let path = database(config)?;
-            let options = SqliteOptions {
-                synchronous: if config.sqlite_synchronous { Synchronous::Full } else { Synchronous::Off },
-                metrics: Some(StoreMetrics::register(&registry)?),
-                ..SqliteOptions::default()
-            };
-            let store = SqliteStore::open(&path, options)
-                .await
-                .with_context(|| format!("the store {} can't be opened", path.display()))?;
-            (Arc::new(store.clone()), Some(store))
-        }
-    };
+    let Backing { store, sqlite } = backing::open(config, &registry).await?;
     // A name per incarnation, so that nobody takes this node for its predecessor.
     let name = format!("node-{:08x}", rand::random::<u32>());
-    let (bus, inbox) = MemoryNetwork::default().join(name.as_str());
+    let bus = backing::connect(config, &name, &registry).await?;
     let options = NodeOptions {
         arbiters: config.workers,
-        lease: ALONE,
-        renew: ALONE / 4,
         session_ttl: Duration::from_secs(config.session_ttl_s),
         passivate_after: Duration::from_secs(config.idle_passivate_s),
         session_bounds: Bounds { events: config.session_buffer_events, bytes: config.session_buffer_bytes },
         public_address: config.public_address.first().map(String::as_str).unwrap_or_default().into(),
         ..NodeOptions::default()
     };
+    let options = backing::pace(config, options);
     let metrics = Metrics::new(&registry)?;
-    let node = Node::start(&name, store, (Arc::new(bus), Box::new(inbox)), metrics, options)
-        .await
-        .context("starting the node")?;
+    let node = Node::start(&name, store, bus, metrics, options).await.context("starting the node")?;
     let gateway = Gateway::start(
         node.clone(),
         &config.listen.to_string(),

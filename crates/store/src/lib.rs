@@ -27,8 +27,10 @@ pub mod memory;
 pub mod metrics;
 pub mod postgres;
 pub mod sqlite;
+mod transfer;
 
 pub use error::StoreError;
+pub use transfer::{Moved, transfer};
 pub use types::*;
 
 use async_trait::async_trait;

@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
+use levee_store::Agenda as AgendaStore;
 use levee_store::conformance::{self, Subject};
 use levee_store::metrics::StoreMetrics;
 use levee_store::postgres::{PostgresOptions, PostgresStore, SCHEMA_VERSION, migrate};
+use levee_store::sqlite::{SqliteOptions, SqliteStore};
 use levee_store::*;
 use levee_testbed::{Postgres, Signal};
 
@@ -257,4 +259,53 @@ async fn who_stands_still_in_a_transaction_does_not_hold_up_others() {
         assert!(since.elapsed() < Duration::from_secs(5), "the shard can't be taken");
     }
     holder.join().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_file_holds_moves_into_a_database_whole_and_once() {
+    let server = Postgres::start(&[]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("levee.sqlite");
+    let file = SqliteStore::open(&path, SqliteOptions::default()).await.unwrap();
+    file.heartbeat(row("alone"), 60_000).await.unwrap();
+    let epoch = file.take("alone", &[7]).await.unwrap()[0].epoch;
+    for number in 0..100u64 {
+        let stream = format!("s{number}\0ä");
+        for after in 0..number {
+            let mut commit = append(7, epoch, &stream, after, vec![after as u8; 3000]);
+            commit.snapshot = Some(Bytes::from_static(b"state"));
+            commit.directory.push(DirectoryChange {
+                namespace: "names".into(),
+                key: format!("{number}/{after}").into(),
+                expect: Expect::Absent,
+                value: Some(Bytes::from_static(b"row")),
+            });
+            commit.agenda.push(AgendaChange::Put { key: "due".into(), due: 5, body: Bytes::new() });
+            file.commit(commit).await.unwrap();
+        }
+    }
+    let busy = transfer(&path, &server.url(), |_, _| {}).await.unwrap_err();
+    assert!(busy.to_string().contains("in use"), "{busy}");
+    file.close().await;
+
+    let mut told = 0;
+    let moved = transfer(&path, &server.url(), |_, rows| told = told.max(rows)).await.unwrap();
+    let expected = Moved { streams: 99, records: 4950, snapshots: 99, directory: 4950, agenda: 99 };
+    assert_eq!((moved, told), (expected, 4950));
+    let store = open(&server.url()).await;
+    for number in [1u64, 50, 99] {
+        let stream = format!("s{number}\0ä");
+        let records = store.read(Read::after(stream.as_str(), 0, 1000)).await.unwrap();
+        assert_eq!(records.len() as u64, number);
+        assert!(records.iter().all(|record| record.record.body == vec![(record.seq - 1) as u8; 3000]));
+        assert_eq!(store.load(&stream).await.unwrap().unwrap().seq, number);
+        assert_eq!(AgendaStore::open(&store, &stream).await.unwrap().len(), 1);
+    }
+    assert_eq!(store.list("names", "99/", "", 1000).await.unwrap().len(), 99);
+    // It goes on: under a new epoch, with streams beside the old ones.
+    let new = hold(&store, "new", &[7]).await[0];
+    assert!(new > epoch);
+    store.commit(append(7, new, "another", 0, "x")).await.unwrap();
+    let again = transfer(&path, &server.url(), |_, _| {}).await.unwrap_err();
+    assert!(again.to_string().contains("must be empty"), "{again}");
 }

@@ -8,7 +8,7 @@ mod process;
 mod redis;
 
 pub use postgres::Postgres;
-pub use process::{Signal, free_port};
+pub use process::{Signal, free_port, signal};
 pub use redis::Redis;
 
 /// What goes wrong: in words, for whoever runs a test.

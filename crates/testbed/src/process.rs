@@ -66,6 +66,14 @@ pub fn free_port() -> u16 {
     panic!("none of {PORTS} ports is free");
 }
 
+/// Signals a process.
+///
+/// # Errors
+/// When there is none of that id.
+pub fn signal(process: u32, signal: Signal) -> Result<()> {
+    run(Command::new("kill").arg(signal.name()).arg(process.to_string())).map(drop)
+}
+
 /// A server's process, with the file that it logs to.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -101,8 +109,7 @@ impl Server {
 
     /// Signals it.
     pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
-        let id = self.child.id().to_string();
-        run(Command::new("kill").arg(signal.name()).arg(id)).map(drop)
+        crate::signal(self.child.id(), signal)
     }
 
     /// Tells it to end, and waits for that.

@@ -211,14 +211,30 @@ impl Address {
 
     /// Refuses a Redis that will never do; one that can't be reached may come yet.
     pub(super) async fn check(&self) -> Result<(), BusError> {
+        match self.try_out().await {
+            Ok(Err(error)) if is_refusal(&error) => Err(BusError::Refused(format!("{self}: {error}"))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether Redis answers, and lets us listen.
+    ///
+    /// # Errors
+    /// [`BusError::Refused`] with what is wrong.
+    pub async fn answers(&self) -> Result<(), BusError> {
+        match self.try_out().await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(BusError::Refused(format!("{self}: {error}"))),
+            Err(_) => Err(BusError::Refused(format!("{self} does not answer"))),
+        }
+    }
+
+    async fn try_out(&self) -> Result<RedisResult<()>, tokio::time::error::Elapsed> {
         let trying = async {
             let mut wires = self.connect(16).await?;
             wires.listen.subscribe("levee:check").await
         };
-        match tokio::time::timeout(PATIENCE * 2, trying).await {
-            Ok(Err(error)) if is_refusal(&error) => Err(BusError::Refused(format!("{self}: {error}"))),
-            _ => Ok(()),
-        }
+        tokio::time::timeout(PATIENCE * 2, trying).await
     }
 }
 

@@ -85,6 +85,8 @@ impl SessionActor {
             parts,
             settled: self.machine.settled(),
             after: None,
+            admitted: 0,
+            oldest: 0,
             action: Some(action),
         };
         self.pass_on(stream, act, ctx);

@@ -48,17 +48,11 @@ impl Parked {
 }
 
 impl SessionActor {
-    /// What comes while it leaves: a client comes back in a moment, and finds it elsewhere.
+    /// What comes while it leaves: a client comes back in a moment, and finds it elsewhere; a node that
+    /// wants it asks again until it has left.
     pub(super) fn leaving(&self, message: SessionMessage) {
-        match message {
-            SessionMessage::Connect(Connection::Socket(socket, _), ..) => {
-                let _ = socket.try_send(Outgoing::Close(None, CloseReason::GoingAway));
-            }
-            SessionMessage::Park(Some((seat, token)), _) => {
-                // Whoever asks will find it in the store, or ask again.
-                self.hub.send(&seat, Letter::Asked(token, AskedOutcome::Done(Value::Null)));
-            }
-            _ => {}
+        if let SessionMessage::Connect(Connection::Socket(socket, _), ..) = message {
+            let _ = socket.try_send(Outgoing::Close(None, CloseReason::GoingAway));
         }
     }
 

@@ -16,6 +16,13 @@ impl SessionActor {
     /// Takes in what is seen of a stream.
     pub(super) fn seen(&mut self, stream: &Stream, seq: u64, shown: Vec<Shown>, ctx: &mut Context<Self>) {
         for item in shown {
+            // An owner that was asked twice answers twice.
+            if let Some(action_id) = item.action_id.filter(|id| seq > 0 && !self.machine.awaits(*id))
+                && self.machine.position(stream).is_some_and(|position| seq <= position)
+            {
+                tracing::debug!(session = %self.id, action_id, "a reply came again");
+                continue;
+            }
             match item.effect {
                 Effect::None | Effect::Become(_) => {}
                 Effect::Follow { stream: other, from, command } => self.enter(other, from, command),

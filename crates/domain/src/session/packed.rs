@@ -18,6 +18,7 @@ pub struct Packed {
     marks: Vec<(u64, Stream, u64)>,
     cursors: Vec<(Stream, u64)>,
     actions: Vec<(u64, Option<u64>)>,
+    done: Vec<u64>,
     latest: Vec<(Text, PackedBody)>,
 }
 
@@ -45,6 +46,7 @@ impl Session {
             buffer: self.buffer.iter().map(event).collect(),
             marks: self.marks.iter().map(|mark| (mark.event_id, mark.stream.clone(), mark.seq)).collect(),
             cursors: self.cursors.iter().map(|(stream, seq)| (stream.clone(), *seq)).collect(),
+            done: self.done.iter().copied().collect(),
             actions: self.actions.iter().map(|(id, reply)| (*id, *reply)).collect(),
             latest: self.latest.iter().map(|(key, body)| (key.clone(), PackedBody::of(body))).collect(),
         }
@@ -75,6 +77,7 @@ impl Session {
             cursors_changed: false,
             actions: packed.actions.into_iter().collect(),
             newest_action: packed.newest_action,
+            done: packed.done.into(),
             latest: packed.latest.into_iter().map(|(key, body)| (key, body.body())).collect(),
         }
     }

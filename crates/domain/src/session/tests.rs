@@ -84,6 +84,7 @@ fn a_retry_is_answered_from_the_buffer_or_by_the_owner() {
     assert_eq!(s.settled(), 0);
     s.acknowledge(1).unwrap();
     assert_eq!(s.settled(), 1);
+    assert_eq!(s.admit(Some(1)).unwrap(), Admission::Answered, "a copy of it was late");
 }
 
 #[test]
@@ -135,6 +136,9 @@ fn a_session_that_moves_takes_everything_along() {
     let parts = vec![Bytes::from_static(b"{\"text\": \"hi\"}"), Bytes::from_static(b"\xff\x00")];
     let event = events::ChannelParted { channel_id: "c".into(), event_cause: None };
     s.mark(&stream, 3);
+    s.admit(Some(6)).unwrap();
+    s.push(body("reply"), Splice { action_id: Some(6), ..Splice::default() }, None, None).unwrap();
+    s.acknowledge(1).unwrap();
     s.admit(Some(7)).unwrap();
     s.push(Arc::new(Body::with_parts(&event, parts)), Splice::default(), None, Some((&stream, 4))).unwrap();
     s.push(body("reply"), Splice { action_id: Some(7), ..Splice::default() }, None, None).unwrap();
@@ -144,6 +148,7 @@ fn a_session_that_moves_takes_everything_along() {
     let types = s.message_types.clone();
     let mut moved = Session::unpack(types, s.ceiling(), serde_json::from_str(&text).unwrap(), s.bounds);
     assert_eq!((moved.cursor(&stream), moved.position(&stream)), (Some(3), Some(4)));
+    assert_eq!(moved.admit(Some(6)).unwrap(), Admission::Answered);
     assert_eq!(moved.admit(Some(7)).unwrap(), Admission::Answered);
     assert!(moved.awaits(8) && !moved.awaits(7));
     moved.release_latest().unwrap();

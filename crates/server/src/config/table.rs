@@ -129,9 +129,41 @@ pub(crate) static SETTINGS: &[Setting] = &[
     setting("data_dir", Kind::Path, "./levee-data", "Where the embedded store, files and certificates are."),
     setting(
         "store",
-        Kind::Choice(&["sqlite", "memory"]),
+        Kind::Choice(&["sqlite", "postgres", "memory"]),
         "sqlite",
-        "Where the truth is kept. \"memory\" forgets everything at the end: for tests only.",
+        "Where the truth is kept: \"sqlite\" in data_dir, for one node; \"postgres\" for any number of nodes, with \
+         postgres_url and redis_url; \"memory\" forgets everything at the end: for tests only.",
+    ),
+    Setting {
+        secret: true,
+        ..setting(
+            "postgres_url",
+            Kind::Text,
+            "",
+            "Where PostgreSQL is: \"postgres://user:password@host:5432/database\"; ?sslmode=require for TLS.",
+        )
+    },
+    Setting {
+        secret: true,
+        ..setting(
+            "redis_url",
+            Kind::Text,
+            "",
+            "Where Redis is: \"redis://host:6379\", \"redis-sentinel://host:26379,…/name\" or \
+             \"redis-cluster://host:6379,…\"; user:password@ before the hosts, rediss… for TLS.",
+        )
+    },
+    setting(
+        "lease_s",
+        integer(2, 60),
+        "5",
+        "Seconds after which other nodes take over from one that is gone, with store = \"postgres\".",
+    ),
+    setting(
+        "drain_s",
+        integer(0, 3_600),
+        "10",
+        "Seconds over which a node that stops tells its connections to go elsewhere, with store = \"postgres\".",
     ),
     setting(
         "sqlite_synchronous",

@@ -75,8 +75,29 @@ fn every_setting_changes_the_configuration() {
                 pairs.push((two.into(), "beside".into()));
             }
         }
+        // So do these three.
+        if setting.name.ends_with("_url") || setting.name == "store" {
+            pairs = [("LEVEE_STORE", "postgres"), ("LEVEE_POSTGRES_URL", "p"), ("LEVEE_REDIS_URL", "r")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .to_vec();
+        }
         let changed = Config::load(&Sources { variables: pairs, ..Sources::default() }).expect("it fits");
         assert_ne!(changed, usual, "{} has no effect", setting.name);
+    }
+}
+
+#[test]
+fn a_shared_store_needs_its_two_addresses_and_others_need_none() {
+    for (pairs, message) in [
+        (&[("LEVEE_STORE", "postgres")][..], "store = \"postgres\" needs postgres_url"),
+        (
+            &[("LEVEE_STORE", "postgres"), ("LEVEE_POSTGRES_URL", "p")],
+            "store = \"postgres\" needs redis_url: it carries letters between the nodes",
+        ),
+        (&[("LEVEE_POSTGRES_URL", "p")], "postgres_url is for store = \"postgres\""),
+        (&[("LEVEE_REDIS_URL", "r")], "redis_url is for store = \"postgres\": other stores are for one node"),
+    ] {
+        refused(from_environment(pairs), message);
     }
 }
 
@@ -156,8 +177,8 @@ fn wrong_types_name_file_line_and_key() {
         "levee.toml:1: `workers` must be a whole number, 0 to 1024, not \"1025\"",
     );
     refused(
-        from_file("store = \"postgres\""),
-        "levee.toml:1: `store` must be \"sqlite\" or \"memory\", not \"postgres\"",
+        from_file("store = \"mysql\""),
+        "levee.toml:1: `store` must be \"sqlite\" or \"postgres\" or \"memory\", not \"mysql\"",
     );
     refused(
         from_file("public_address = \"a:1\""),

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
+mod balancer;
+pub(crate) mod cluster;
 pub(crate) mod people;
 mod process;
 pub(crate) mod rooms;

@@ -72,6 +72,24 @@ impl Server {
         self.child.wait().expect("its end");
     }
 
+    /// The port that it listens on.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Ends it by a signal.
+    pub(crate) async fn end(&mut self, signal: levee_testbed::Signal) {
+        if signal == levee_testbed::Signal::Kill {
+            return self.kill();
+        }
+        levee_testbed::signal(self.child.id(), signal).expect("a process to signal");
+        let since = Instant::now();
+        while self.child.try_wait().expect("its state").is_none() {
+            assert!(since.elapsed() < START, "it does not end:\n{}", log_end(&self.dir));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Starts it again on the same port and folder.
     pub(crate) async fn restart(&mut self) {
         self.child = spawn(self.port, &self.dir, &self.settings);

@@ -89,7 +89,7 @@ fn code(error: &sqlx::Error) -> String {
 }
 
 /// What an error means for the caller.
-pub(super) fn failed(error: sqlx::Error) -> StoreError {
+pub(crate) fn failed(error: sqlx::Error) -> StoreError {
     match (code(&error).as_str(), &error) {
         ("53100", _) => StoreError::Full,
         ("XX001" | "XX002", _) | (_, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => {

@@ -36,6 +36,8 @@ use crate::{
     Shard, Shards, Snapshot, Snapshots, StoreError, Streams,
 };
 
+pub(crate) use connection::failed;
+pub(crate) use schema::connect_migrated;
 pub use schema::{SCHEMA_VERSION, migrate};
 
 /// How a store is opened.

@@ -10,6 +10,9 @@ use crate::{Result, SHARDS, StoreError};
 /// The schema's version that this program speaks.
 pub const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
 
+/// How long a connection may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Two programs that start at once migrate one after the other: this is what they lock.
 const LOCK: i64 = 0x6c65_7665_6501;
 
@@ -96,11 +99,19 @@ const MIGRATIONS: [&str; 1] = ["
 /// # Errors
 /// As [`super::PostgresStore::open`].
 pub async fn migrate(url: &str) -> Result<i64> {
-    let mut connection = connection::connect(&connection::options(url)?, Duration::from_secs(10)).await?;
+    let mut connection = connection::connect(&connection::options(url)?, PATIENCE).await?;
     connection::check(&mut connection).await?;
     let before = prepare(&mut connection, true).await?;
     connection::close(connection).await;
     Ok(before)
+}
+
+/// A connection to a database whose schema is up to date.
+pub(crate) async fn connect_migrated(url: &str) -> Result<PgConnection> {
+    let mut connection = connection::connect(&connection::options(url)?, PATIENCE).await?;
+    connection::check(&mut connection).await?;
+    prepare(&mut connection, true).await?;
+    Ok(connection)
 }
 
 /// Checks the schema and brings it up to date if wanted; answers the version found.

@@ -121,7 +121,7 @@ fn code(error: &sqlx::Error) -> Option<u32> {
 }
 
 /// What an error of SQLite means for the caller.
-pub(super) fn failed(error: sqlx::Error) -> StoreError {
+pub(crate) fn failed(error: sqlx::Error) -> StoreError {
     match (code(&error), &error) {
         (Some(SQLITE_FULL), _) => StoreError::Full,
         (Some(SQLITE_CORRUPT | SQLITE_NOTADB), _)

@@ -37,6 +37,7 @@ use crate::{
 };
 
 use crate::batch::{Change, Queued};
+pub(crate) use file::failed;
 pub use schema::{SCHEMA_VERSION, migrate};
 use writer::{Order, Writer};
 
@@ -88,6 +89,20 @@ pub enum Synchronous {
     /// Nothing is ever synced: a power cut loses what was acknowledged and may damage the file. It is
     /// here only for tests that show that syncing matters.
     Off,
+}
+
+/// Opens a file that nobody else has open, for as long as the lock that is answered lives.
+pub(crate) async fn open_alone(
+    path: &Path,
+    options: &SqliteOptions,
+) -> Result<(sqlx::SqliteConnection, std::fs::File)> {
+    if !path.exists() {
+        return Err(StoreError::Unavailable(format!("{} is not there", path.display())));
+    }
+    let lock = file::lock(path, options.lock_wait).await?;
+    let mut connection = file::connect(file::write_options(path, options)).await?;
+    schema::prepare(&mut connection, true).await?;
+    Ok((connection, lock))
 }
 
 /// A store in one SQLite file. Clones are handles of the same store; when the last one is dropped, the

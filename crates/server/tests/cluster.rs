@@ -1,0 +1,94 @@
+//! Three nodes on PostgreSQL and Redis behave as one chat, through kills, restarts and a lost bus.
+
+mod support;
+
+use levee_client::chat::{Crowd, Plan, Talk};
+use levee_testbed::{Redis, Signal};
+use std::time::Duration;
+use support::cluster::Cluster;
+use support::within;
+use tokio::sync::{Mutex, watch};
+
+const CUSTOMERS: usize = 30;
+const AGENTS: usize = 6;
+
+/// One cluster at a time: nine servers on two cores would test the scheduler.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
+/// Lets a crowd talk while something happens, and checks what everybody saw.
+async fn through(mut cluster: Cluster, repeats: bool, happens: impl AsyncFnOnce(&mut Cluster)) -> Talk {
+    let plan = Plan {
+        pause: Duration::from_millis(300),
+        polling: 0.2,
+        patience: Duration::from_secs(60),
+        ..Plan::new(cluster.address(), CUSTOMERS, AGENTS)
+    };
+    let mut crowd = Crowd::gather(plan).await.expect("a crowd");
+    crowd.meet().await.expect("audiences");
+    let (stop, stopping) = watch::channel(false);
+    let happening = async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        happens(&mut cluster).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        stop.send_replace(true);
+    };
+    let (talk, ()) = tokio::join!(crowd.talk(&stopping), happening);
+    let missing = crowd.settle(Duration::from_secs(30)).await;
+    let verdict = crowd.verdict().await.expect("histories");
+    for violation in verdict.violations.iter().take(30) {
+        eprintln!("{violation}");
+    }
+    eprintln!("{talk:?}; {} deliveries, {} repeated", verdict.delivered, verdict.repeated);
+    assert_eq!((verdict.violations.len(), missing), (0, 0));
+    assert_eq!((talk.refused, talk.unanswered), (0, 0));
+    assert!(repeats || verdict.repeated == 0, "{} came twice, and nothing crashed", verdict.repeated);
+    talk
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rolling_restart_loses_and_repeats_nothing() {
+    let _alone = ALONE.lock().await;
+    within(Duration::from_secs(180), async {
+        let cluster = Cluster::start(3).await;
+        through(cluster, false, async |cluster| {
+            for number in 0..3 {
+                cluster.restart(number, Signal::Terminate).await;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        })
+        .await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_when_nodes_are_killed() {
+    let _alone = ALONE.lock().await;
+    within(Duration::from_secs(180), async {
+        let cluster = Cluster::start(3).await;
+        through(cluster, true, async |cluster| {
+            for number in [1, 0, 2] {
+                cluster.restart(number, Signal::Kill).await;
+                tokio::time::sleep(Duration::from_secs(7)).await;
+            }
+        })
+        .await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_redis_the_chat_goes_on() {
+    let _alone = ALONE.lock().await;
+    within(Duration::from_secs(180), async {
+        let cluster = Cluster::start(3).await;
+        through(cluster, false, async |cluster| {
+            let redis: &mut Redis = cluster.redis();
+            redis.end(Signal::Kill).expect("its end");
+            tokio::time::sleep(Duration::from_secs(8)).await;
+            redis.again().expect("its start");
+        })
+        .await;
+    })
+    .await;
+}
