@@ -1,13 +1,14 @@
-//! What must still happen after somebody was gone: forwards that are on the agenda, and sessions that
-//! nobody comes back to.
+//! What must still happen after somebody was gone: forwards and timers that are on the agenda, and sessions
+//! that nobody comes back to.
 
+use crate::entity::timers;
 use crate::hub::Hub;
 use crate::letter::Job;
 use crate::session::SessionRow;
 use levee_domain::user::SESSIONS;
-use levee_domain::view::Stream;
+use levee_domain::view::{Kind, Stream};
 use levee_proto::Id;
-use levee_store::Shard;
+use levee_store::{AgendaItem, Shard};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -32,12 +33,35 @@ impl Hub {
         });
     }
 
+    /// Wakes the entities whose timers are due.
+    pub(crate) fn ring_timers(self: &Rc<Self>) {
+        let now = crate::now();
+        let due = {
+            let mut timers = self.timers.borrow_mut();
+            let later = timers.split_off(&(now + 1, Stream::new(Kind::User, "")));
+            std::mem::replace(&mut *timers, later)
+        };
+        for (_, stream) in due {
+            // Those of shards that went elsewhere are their new owner's matter.
+            if self.placement().epoch(stream.shard(), &self.shared.node).is_some() {
+                self.route(stream, Job::Wake);
+            }
+        }
+    }
+
     /// Wakes every entity of some shards that has something left to do.
     pub(crate) async fn resume_agenda(self: Rc<Self>, shards: Vec<Shard>) {
         for shard in shards {
             match self.shared.store.due(shard, u64::MAX, PAGE).await {
                 Ok(items) => {
-                    let streams: BTreeSet<_> = items.into_iter().map(|item| item.stream).collect();
+                    if items.len() == PAGE {
+                        self.shared.metrics.drop("agenda_page");
+                        tracing::error!(shard, "only {PAGE} items of the agenda are taken up");
+                    }
+                    let (timers, rest): (Vec<_>, Vec<_>) = items.into_iter().partition(timers::is_timer);
+                    let set = |item: AgendaItem| Some((item.due, Stream::from_key(&item.stream)?));
+                    self.timers.borrow_mut().extend(timers.into_iter().filter_map(set));
+                    let streams: BTreeSet<_> = rest.into_iter().map(|item| item.stream).collect();
                     for stream in streams.iter().filter_map(|key| Stream::from_key(key)) {
                         self.route(stream, Job::Wake);
                     }

@@ -6,18 +6,19 @@
 mod batch;
 mod commit;
 mod late;
+pub(crate) mod timers;
 
 use crate::hub::Hub;
 use crate::letter::{AskedOutcome, Asker, Attached, Job, Letter, LineUp, Outcome};
 use crate::realms;
 use actix::prelude::*;
-use levee_domain::machine::Machine;
+use levee_domain::machine::{Machine, Timer};
 use levee_domain::view::{Kind, Stream};
 use levee_domain::{Entity, conversation::Conversation, queue::Queue, realm::Realm, user::User};
 use levee_proto::{ErrorType, Id, Rejection};
 use levee_store::{Epoch, StoreError};
 use serde_json::Value;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -72,6 +73,8 @@ pub(crate) struct EntityActor<M: Machine> {
     epoch: Option<Epoch>,
     /// Forwards that are not confirmed, per receiver in order; the first of each is under way.
     forwards: HashMap<Stream, VecDeque<(Id, Value)>>,
+    /// When its timers ring.
+    timers: BTreeMap<Timer, u64>,
     snapshot_at: u64,
     /// The first job in the inbox was refused once, by a copy of the realm that was read before it came.
     rechecked: bool,
@@ -100,6 +103,7 @@ impl<M: Machine> EntityActor<M> {
             lost: false,
             epoch: None,
             forwards: HashMap::new(),
+            timers: BTreeMap::new(),
             snapshot_at: 0,
             rechecked: false,
             line: LineClock::default(),
@@ -127,7 +131,9 @@ impl<M: Machine> EntityActor<M> {
                 actor.snapshot_at = entity.seq;
                 actor.entity = entity;
                 actor.busy = false;
+                actor.restore_timers(&open);
                 actor.restore_forwards(open);
+                actor.ring();
                 actor.drain(ctx);
             }
             Err(StoreError::Damaged(reason)) => {
@@ -144,7 +150,7 @@ impl<M: Machine> EntityActor<M> {
 
     fn restore_forwards(&mut self, open: Vec<levee_store::AgendaItem>) {
         let mut again: HashMap<Stream, VecDeque<(Id, Value)>> = HashMap::new();
-        let mut items = open;
+        let mut items: Vec<_> = open.into_iter().filter(|item| !timers::is_timer(item)).collect();
         items.sort_by(|a, b| a.key.cmp(&b.key));
         for item in items {
             match serde_json::from_slice::<commit::Forwarding>(&item.body) {
@@ -193,6 +199,11 @@ impl<M: Machine> EntityActor<M> {
     fn take(&mut self, job: Job, ctx: &mut Context<Self>) {
         if let Job::Confirmed { to, key } = &job {
             return self.confirmed(to, key);
+        }
+        if let Job::Wake = &job {
+            // One that loads does so when it is done.
+            self.ring();
+            return self.drain(ctx);
         }
         if let Job::Act(act) = &job
             && act.asker.seat.node != self.hub.shared.node

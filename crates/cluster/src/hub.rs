@@ -24,7 +24,7 @@ use levee_proto::{ErrorType, Id, Rejection};
 use levee_store::{Shard, Store};
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -146,6 +146,8 @@ pub struct Hub {
     pub(crate) turns: Turns,
     /// Orders that wait for an owner of their stream, each since a tick.
     pub(crate) held: RefCell<Vec<(u64, Stream, Value)>>,
+    /// When entities are to be woken, soonest first.
+    pub(crate) timers: RefCell<BTreeSet<(u64, Stream)>>,
     pub(crate) confirmed: RefCell<Vec<(Shard, Id, Id)>>,
     pub(crate) dirty: RefCell<HashSet<Id>>,
     /// Sessions that ended, by the tick, until their rows are surely gone.
@@ -175,6 +177,7 @@ impl Hub {
             relays: Relays::default(),
             turns: Turns::default(),
             held: RefCell::default(),
+            timers: RefCell::default(),
             confirmed: RefCell::default(),
             dirty: RefCell::default(),
             ended: RefCell::default(),
@@ -212,6 +215,7 @@ impl Hub {
         let now = self.ticks.get();
         self.ended.borrow_mut().retain(|_, since| now - *since < 60);
         self.release_held();
+        self.ring_timers();
         self.save_confirmed();
         self.passivate();
         self.retry_attaching();

@@ -27,6 +27,8 @@ pub struct Metrics {
     pub sent_again: IntCounter,
     /// Sessions that left this node with all their state.
     pub parked: IntCounter,
+    /// Timers of entities that rang.
+    pub timers: IntCounter,
     /// Shards that this node took or lost.
     pub shard_moves: IntCounterVec,
     /// Commits that met another writer, by kind of conflict.
@@ -81,6 +83,7 @@ impl Metrics {
                 "levee_sessions_handed_over_total",
                 "Sessions that left this node with all their state.",
             )?,
+            timers: IntCounter::new("levee_timers_total", "Timers of entities that rang.")?,
             shard_moves: IntCounterVec::new(
                 Opts::new("levee_shard_moves_total", "Shards that this node took or lost."),
                 &["way"],
@@ -101,6 +104,7 @@ impl Metrics {
         registry.register(Box::new(metrics.posted.clone()))?;
         registry.register(Box::new(metrics.sent_again.clone()))?;
         registry.register(Box::new(metrics.parked.clone()))?;
+        registry.register(Box::new(metrics.timers.clone()))?;
         registry.register(Box::new(metrics.shard_moves.clone()))?;
         registry.register(Box::new(metrics.conflicts.clone()))?;
         Ok(metrics)

@@ -57,6 +57,9 @@ pub struct NodeOptions {
     pub session_ttl: Duration,
     /// How long a user counts as present after the last connection is gone.
     pub presence_grace: Duration,
+    /// How long an agent may be gone from an audience before it is looked again; twice that, and the customer
+    /// is back in the queue.
+    pub agent_timeout: Duration,
     /// How long an entity stays in memory unused.
     pub passivate_after: Duration,
     /// The bounds of a session's buffer.
@@ -75,6 +78,7 @@ impl Default for NodeOptions {
             renew: Duration::from_secs(1),
             session_ttl: Duration::from_secs(600),
             presence_grace: Duration::from_secs(10),
+            agent_timeout: Duration::from_secs(60),
             passivate_after: Duration::from_secs(30),
             session_bounds: Bounds::default(),
             public_address: Id::default(),

@@ -113,6 +113,29 @@ pub enum Emit {
     Tell(Stream, Value),
     /// Write a row of the directory in the same commit.
     Claim(Claim),
+    /// Have a timer ring after a while, from now on; kept on the agenda.
+    Wait(Timer),
+    /// A timer need not ring any more.
+    Unwait(Timer),
+}
+
+/// What an entity does after a while, and why. How long that is, is a setting of the node's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Timer {
+    /// See whether somebody still serves an audience: an agent may vanish without a word.
+    Agent,
+}
+
+impl Timer {
+    /// All of them.
+    pub const ALL: [Self; 1] = [Self::Agent];
+
+    /// Its name, as the agenda keeps it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+        }
+    }
 }
 
 impl Emit {
@@ -261,6 +284,11 @@ pub trait Machine: Default + Clone + Serialize + DeserializeOwned + Send + Unpin
 
     /// What a user sees who begins to follow.
     fn glance(&self, at: &Moment<'_>, user: &Id) -> Glance;
+
+    /// What is ordered when a timer rings.
+    fn rings(_timer: Timer) -> Option<Self::Order> {
+        None
+    }
 
     /// The line of those who wait, for a queue; `cause` tells what changed it.
     fn line(&self, _at: &Moment<'_>) -> Option<Line> {

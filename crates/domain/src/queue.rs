@@ -20,6 +20,9 @@ mod tests;
 /// How many of those who wait members are shown by name.
 const SHOWN: usize = 100;
 
+/// How many of those who came back are remembered: the order to take them in may come twice.
+const REMEMBERED: usize = 1024;
+
 /// A queue.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Queue {
@@ -32,6 +35,9 @@ pub struct Queue {
     pub members: BTreeMap<Id, UserAttrs>,
     /// Who waits, first to last.
     pub waiting: VecDeque<Waiter>,
+    /// Who came back lately: audiences, each with the record of its conversation.
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    returned: VecDeque<(Id, u64)>,
     /// What changed the line last.
     #[serde(default)]
     cause: Option<Text>,
@@ -66,6 +72,15 @@ pub enum QueueOrder {
         by: Id,
         /// Their command.
         command: Option<Command>,
+    },
+    /// A customer comes back, for the agent has vanished: to the head of the line, whatever its limits.
+    Return {
+        /// Who.
+        waiter: Waiter,
+        /// The conversation that they come from.
+        conversation: Id,
+        /// Its record: what comes twice is told by it.
+        seq: u64,
     },
     /// An audience does not wait any more.
     Drop {
@@ -121,6 +136,13 @@ pub enum QueueRecord {
     Requested {
         /// Who and for what.
         waiter: Waiter,
+    },
+    /// Somebody is back at the head of the line.
+    Returned {
+        /// Who.
+        waiter: Waiter,
+        /// The record of their conversation.
+        seq: u64,
     },
     /// Somebody was taken.
     Accepted {
@@ -250,6 +272,15 @@ impl Machine for Queue {
                 self.waiting.push_back(waiter);
                 self.cause = Some("audience_request".into());
             }
+            QueueRecord::Returned { waiter, seq } => {
+                self.returned.retain(|(audience, _)| *audience != waiter.audience);
+                self.returned.push_back((waiter.audience.clone(), seq));
+                if self.returned.len() > REMEMBERED {
+                    self.returned.pop_front();
+                }
+                self.waiting.push_front(waiter);
+                self.cause = Some("audience_request".into());
+            }
             QueueRecord::Accepted { audience, .. } => {
                 self.waiting.retain(|waiter| waiter.audience != audience);
                 self.cause = Some("audience_accept_peer".into());
@@ -312,6 +343,7 @@ impl Machine for Queue {
             // Its maker is told apart; so is the line, of which only the latest state matters.
             QueueRecord::Created { .. }
             | QueueRecord::Requested { .. }
+            | QueueRecord::Returned { .. }
             | QueueRecord::Accepted { .. }
             | QueueRecord::Dropped { .. } => Vec::new(),
         }

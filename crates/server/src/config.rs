@@ -43,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) max_connections: usize,
     /// Seconds that a session outlives its connection.
     pub(crate) session_ttl_s: u64,
+    /// Seconds that an agent may be gone from an audience.
+    pub(crate) agent_timeout_s: u64,
     /// Unacknowledged events per session.
     pub(crate) session_buffer_events: usize,
     /// Bytes of unacknowledged events per session.
@@ -178,6 +180,7 @@ impl Config {
             },
             max_connections: values.size("max_connections"),
             session_ttl_s: values.integer("session_ttl_s"),
+            agent_timeout_s: values.integer("agent_timeout_s"),
             session_buffer_events: values.size("session_buffer_events"),
             session_buffer_bytes: values.size("session_buffer_bytes"),
             idle_passivate_s: values.integer("idle_passivate_s"),

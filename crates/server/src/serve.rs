@@ -106,6 +106,7 @@ pub(crate) async fn start(config: &Config, demo_realm: Option<String>) -> Result
     let options = NodeOptions {
         arbiters: config.workers,
         session_ttl: Duration::from_secs(config.session_ttl_s),
+        agent_timeout: Duration::from_secs(config.agent_timeout_s),
         passivate_after: Duration::from_secs(config.idle_passivate_s),
         session_bounds: Bounds { events: config.session_buffer_events, bytes: config.session_buffer_bytes },
         public_address: config.public_address.first().map(String::as_str).unwrap_or_default().into(),

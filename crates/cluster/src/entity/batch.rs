@@ -66,7 +66,12 @@ impl<M: Machine> Batch<M> {
         self.done.iter().any(|done| match &done.result {
             Ok(Product::Step { records, emits, .. }) => {
                 !records.is_empty()
-                    || emits.iter().any(|emit| matches!(emit, Emit::Claim(_) | Emit::Forward(..)))
+                    || emits.iter().any(|emit| {
+                        matches!(
+                            emit,
+                            Emit::Claim(_) | Emit::Forward(..) | Emit::Wait(_) | Emit::Unwait(_)
+                        )
+                    })
             }
             _ => false,
         })

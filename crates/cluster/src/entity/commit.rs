@@ -1,7 +1,7 @@
 //! Commits a batch, and does what follows from it.
 
 use super::batch::{Batch, Done, Product};
-use super::{EntityActor, FORWARD_AGAIN, SNAPSHOT_EVERY};
+use super::{EntityActor, FORWARD_AGAIN, SNAPSHOT_EVERY, timers};
 use crate::letter::{AskedOutcome, Job, Letter, Outcome, Publish};
 use actix::prelude::*;
 use bytes::Bytes;
@@ -73,6 +73,14 @@ impl<M: Machine> EntityActor<M> {
                             due: batch.now,
                             body: body.unwrap_or_default().into(),
                         });
+                    }
+                    Emit::Wait(timer) => commit.agenda.push(AgendaChange::Put {
+                        key: timers::key(*timer),
+                        due: self.rings_at(*timer, batch.now),
+                        body: Bytes::new(),
+                    }),
+                    Emit::Unwait(timer) => {
+                        commit.agenda.push(AgendaChange::Remove { key: timers::key(*timer) });
                     }
                     Emit::Answer(_) | Emit::Publish(_) | Emit::Tell(..) => {}
                 }
@@ -219,6 +227,8 @@ impl<M: Machine> EntityActor<M> {
     fn emit(&mut self, job: &Job, emit: Emit, (after, now): (u64, u64), forward: &mut usize) {
         match emit {
             Emit::Claim(_) => {}
+            Emit::Wait(timer) => self.wait(timer, self.rings_at(timer, now)),
+            Emit::Unwait(timer) => self.unwait(timer),
             Emit::Tell(to, order) => self.hub.route(to, Job::Tell(order)),
             Emit::Forward(to, order) => {
                 let key = forward_key(after, now, *forward);

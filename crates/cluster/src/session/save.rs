@@ -4,6 +4,9 @@ use super::{CloseReason, Connection, SessionActor, SessionRow};
 use actix::prelude::*;
 use levee_store::Commit;
 
+/// How many seconds after which it is told again that a session has no connection.
+const PRESENCE_AGAIN: u64 = 15;
+
 impl SessionActor {
     /// Writes the session's row: a ceiling, or cursors.
     pub(super) fn save(&mut self, ceiling: Option<u64>, ctx: &mut Context<Self>) {
@@ -100,6 +103,9 @@ impl SessionActor {
             }
             if self.connected && away >= self.hub.shared.options.presence_grace {
                 self.connected = false;
+                self.tell_presence(false);
+            } else if !self.connected && away.as_secs().is_multiple_of(PRESENCE_AGAIN) {
+                // Who owns the user may have forgotten: presence is not stored.
                 self.tell_presence(false);
             }
             self.look_soon();

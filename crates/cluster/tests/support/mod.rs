@@ -22,13 +22,19 @@ pub struct Cluster {
     pub nodes: Vec<Node>,
     pub network: MemoryNetwork,
     pub store: MemoryStore,
+    session_ttl: Duration,
 }
 
 impl Cluster {
     /// Starts nodes and waits until all shards are spread over them.
     pub async fn start(count: usize) -> Self {
+        Self::start_with(count, NodeOptions::default().session_ttl).await
+    }
+
+    /// The same, with sessions that live so long without a connection.
+    pub async fn start_with(count: usize, session_ttl: Duration) -> Self {
         let (network, store) = (MemoryNetwork::default(), MemoryStore::default());
-        let mut cluster = Self { nodes: Vec::new(), network, store };
+        let mut cluster = Self { nodes: Vec::new(), network, store, session_ttl };
         for number in 0..count {
             cluster.join(&format!("node-{number}")).await;
         }
@@ -44,6 +50,8 @@ impl Cluster {
             renew: Duration::from_millis(150),
             public_address: format!("{name}.example").into(),
             presence_grace: Duration::from_millis(200),
+            agent_timeout: Duration::from_millis(1500),
+            session_ttl: self.session_ttl,
             ..NodeOptions::default()
         };
         let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
@@ -148,6 +156,11 @@ impl Client {
         for (header, parts) in self.open.values() {
             self.send_as(header.clone(), &parts.iter().map(String::as_str).collect::<Vec<_>>());
         }
+    }
+
+    /// Loses its first connection.
+    pub fn disconnect(&self) {
+        self.session.try_send(SessionMessage::Disconnect(1)).unwrap();
     }
 
     /// Acknowledges all events that were looked at.

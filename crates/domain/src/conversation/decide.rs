@@ -1,5 +1,6 @@
 //! What a conversation decides.
 
+use super::audience::Opening;
 use super::records::{ConversationOrder, ConversationRecord, Member, Message, Part};
 use super::{Conversation, Decision, Form, views};
 use crate::machine::{Actor, Answer, Emit, Machine, Moment, Step};
@@ -107,7 +108,13 @@ impl Conversation {
             ..Member::default()
         };
         let members = vec![(actor.user.clone(), member)];
-        let record = ConversationRecord::Opened { realm: create.realm_id, attrs, members, metadata: None };
+        let record = ConversationRecord::Opened {
+            realm: create.realm_id,
+            attrs,
+            members,
+            metadata: None,
+            accepted: 0,
+        };
         Ok(Step::record(record).and(joined(at, &actor.user, actor.command())))
     }
 
@@ -303,22 +310,13 @@ impl Conversation {
 
     pub(super) fn obey(&self, at: &Moment<'_>, order: ConversationOrder) -> Step<ConversationRecord> {
         match order {
-            ConversationOrder::Open { .. } if self.form != Form::Absent => Step::nothing(),
-            ConversationOrder::Open { realm, attrs, members, metadata, command } => {
-                let mut step = Step::nothing();
-                for (user, ..) in &members {
-                    step.emits.push(joined(at, user, command.clone()));
-                }
-                let members = members
-                    .into_iter()
-                    .map(|(id, user, attrs)| {
-                        let attrs = ChannelMemberAttrs { since: Some(at.now / 1_000_000), ..attrs };
-                        (id, Member { user, attrs, ..Member::default() })
-                    })
-                    .collect();
-                step.records.push(ConversationRecord::Opened { realm, attrs, members, metadata });
-                step
+            ConversationOrder::Open { realm, attrs, members, metadata, command, accepted } => {
+                let opening = Opening { realm, attrs, members, metadata, command, accepted };
+                self.open(at, opening)
             }
+            ConversationOrder::Look => self.look_for_agent(at),
+            ConversationOrder::Sought { .. } => Step::nothing(),
+            ConversationOrder::QueueGone => self.queue_gone(),
             ConversationOrder::UserChanged { user, attrs } => match self.members.get(&user) {
                 Some(member) if member.user != attrs => {
                     Step::record(ConversationRecord::UserChanged { user, attrs })
@@ -349,10 +347,15 @@ impl Conversation {
 
 /// The user learns that they are in the channel by its next record.
 pub(super) fn joined(at: &Moment<'_>, user: &Id, command: Option<crate::Command>) -> Emit {
-    let order = json!({"Joined": {"channel": at.id, "seq": at.seq + 1, "command": command}});
+    joined_by(at, at.seq + 1, user, command)
+}
+
+/// The user learns that they are in the channel by a record.
+pub(super) fn joined_by(at: &Moment<'_>, seq: u64, user: &Id, command: Option<crate::Command>) -> Emit {
+    let order = json!({"Joined": {"channel": at.id, "seq": seq, "command": command}});
     Emit::Forward(Stream::user(user), order)
 }
 
-fn parted(channel: &Id, user: &Id) -> Emit {
+pub(super) fn parted(channel: &Id, user: &Id) -> Emit {
     Emit::Forward(Stream::user(user), json!({"Parted": {"channel": channel}}))
 }

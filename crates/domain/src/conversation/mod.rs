@@ -1,5 +1,6 @@
 //! A conversation: a channel or a dialogue. Both are members and a log of messages.
 
+mod audience;
 mod decide;
 mod history;
 mod members;
@@ -10,14 +11,14 @@ mod views;
 
 pub use records::{ConversationOrder, ConversationRecord, Member, Part};
 
-use crate::machine::{Columns, Entry, Glance, Input, Machine, Moment, Step};
+use crate::machine::{Columns, Entry, Glance, Input, Machine, Moment, Step, Timer};
 use crate::rights::{Right, Standing};
 use crate::view::View;
 use levee_proto::attrs::ChannelAttrs;
 use levee_proto::messages::flags;
 use levee_proto::{Action, ConversationAction, ErrorType, Id, Object, Rejection};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 type Decision = Result<Step<ConversationRecord>, Rejection>;
 
@@ -36,6 +37,12 @@ pub struct Conversation {
     message_metadata: BTreeMap<Id, Object>,
     /// The last message: its sequence and its time.
     last_message: Option<(u64, u64)>,
+    /// The queue's record by which the audience was accepted last.
+    #[serde(default)]
+    accepted: u64,
+    /// Who of those that serve the audience had no connection when they were sought; not recorded.
+    #[serde(skip)]
+    missing: BTreeSet<Id>,
     /// Messages that were not stored since the last stored record; not recorded.
     #[serde(skip)]
     unstored: u64,
@@ -124,13 +131,15 @@ impl Machine for Conversation {
     fn apply(&mut self, seq: u64, time: u64, record: &ConversationRecord) {
         self.unstored = 0;
         match record.clone() {
-            ConversationRecord::Opened { realm, attrs, members, metadata } => {
+            ConversationRecord::Opened { realm, attrs, members, metadata, accepted } => {
                 self.form = Form::Channel;
+                self.accepted = accepted;
                 self.realm = realm;
                 self.attrs = attrs;
                 self.metadata = metadata;
                 self.members = members.into_iter().map(|(id, m)| (id, Member { joined: seq, ..m })).collect();
             }
+            ConversationRecord::Accepted { accepted } => self.accepted = accepted,
             ConversationRecord::DialogueOpened { members } => {
                 self.form = Form::Dialogue;
                 self.members = members.into_iter().collect();
@@ -179,7 +188,12 @@ impl Machine for Conversation {
                 send.message_ttl.is_some()
             }
             Input::Action(_, action, _) => matches!(action, Action::Member(_)),
-            Input::Order(order) => matches!(order, ConversationOrder::Presence { .. }),
+            Input::Order(order) => matches!(
+                order,
+                ConversationOrder::Presence { .. }
+                    | ConversationOrder::Look
+                    | ConversationOrder::Sought { .. }
+            ),
         }
     }
 
@@ -189,6 +203,13 @@ impl Machine for Conversation {
                 if let Some(member) = self.members.get_mut(user) {
                     member.user.connected = connected.then_some(true);
                 }
+                if *connected {
+                    self.missing.remove(user);
+                }
+            }
+            Input::Order(ConversationOrder::Look) => self.missing.clear(),
+            Input::Order(ConversationOrder::Sought { user, here: false }) => {
+                self.missing.insert(user.clone());
             }
             Input::Action(_, Action::Conversation(ConversationAction::SendMessage(send)), _)
                 if send.message_ttl.is_some() =>
@@ -229,6 +250,12 @@ impl Machine for Conversation {
                 Columns { kind: message.message_type.clone(), author, flags: bits }
             }
             _ => Columns { kind: "conversation".into(), ..Columns::default() },
+        }
+    }
+
+    fn rings(timer: Timer) -> Option<ConversationOrder> {
+        match timer {
+            Timer::Agent => Some(ConversationOrder::Look),
         }
     }
 

@@ -42,7 +42,21 @@ pub enum ConversationOrder {
         metadata: Option<Object>,
         /// The command that caused it.
         command: Option<Command>,
+        /// The queue's record by which the audience was accepted: what comes twice is told by it.
+        #[serde(default)]
+        accepted: u64,
     },
+    /// See whether somebody serves the audience still.
+    Look,
+    /// A member has a connection, or none: the answer to being sought.
+    Sought {
+        /// Who.
+        user: Id,
+        /// Whether they have one.
+        here: bool,
+    },
+    /// The queue to which the customer was given back is gone.
+    QueueGone,
     /// A member's attributes changed.
     UserChanged {
         /// Who.
@@ -78,6 +92,14 @@ pub enum ConversationRecord {
         members: Vec<(Id, Member)>,
         /// What the customer said when asking for the audience.
         metadata: Option<Object>,
+        /// The queue's record by which the audience was accepted; 0 for other channels.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        accepted: u64,
+    },
+    /// The audience was accepted again, after its agent had vanished.
+    Accepted {
+        /// The queue's record by which.
+        accepted: u64,
     },
     /// A dialogue began.
     DialogueOpened {
@@ -167,6 +189,11 @@ pub struct Message {
     pub ttl: Option<f64>,
     /// The content.
     pub parts: Vec<Part>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde asks for a reference
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde asks for a reference

@@ -1,7 +1,7 @@
 use super::*;
 use crate::machine::{Answer, Emit, Step};
 use crate::table::{Given, ID, Table, forwards, refused};
-use crate::view::{To, roles};
+use crate::view::{Stream, To, roles};
 use levee_proto::ErrorType;
 use serde_json::{Value, json};
 
@@ -21,6 +21,74 @@ fn audience() -> Table<Conversation> {
             "metadata": {"page": "/"}, "command": null}}))
         .unwrap();
     table
+}
+
+/// An audience that a queue's record accepted.
+fn accepted(table: &mut Table<Conversation>, by: &str, record: u64) -> Step<Entry<ConversationRecord>> {
+    table
+        .order(json!({"Open": {"realm": null,
+            "attrs": {"audience_id": "00x", "queue_id": "00q", "requester_id": "customer", "private": true},
+            "members": [["customer", {}, {}], [by, {}, {"operator": true}]],
+            "metadata": {"page": "/"}, "command": null, "accepted": record}}))
+        .unwrap()
+}
+
+fn sought(table: &mut Table<Conversation>, user: &str, here: bool) {
+    table.order(json!({"Sought": {"user": user, "here": here}})).unwrap();
+}
+
+fn look(table: &mut Table<Conversation>) -> Step<Entry<ConversationRecord>> {
+    table.order(json!("Look")).unwrap()
+}
+
+#[test]
+fn an_agent_who_is_there_when_sought_keeps_the_audience() {
+    let mut table = Table::new();
+    assert!(accepted(&mut table, "agent", 3).emits.contains(&Emit::Wait(Timer::Agent)));
+    for here in [true, true, false] {
+        let step = look(&mut table);
+        assert!(step.records.is_empty() && step.emits.contains(&Emit::Wait(Timer::Agent)), "{step:?}");
+        let seek = Emit::Tell(Stream::user(&"agent".into()), json!({"Seek": {"conversation": ID}}));
+        assert!(step.emits.contains(&seek), "{step:?}");
+        sought(&mut table, "agent", here);
+    }
+    // Back in time.
+    table.order(json!({"Presence": {"user": "agent", "connected": true}})).unwrap();
+    assert!(look(&mut table).records.is_empty());
+    // Nobody answered: nothing is known.
+    assert!(look(&mut table).records.is_empty());
+}
+
+#[test]
+fn a_customer_whose_agent_vanished_goes_back_to_the_queue_and_is_met_again() {
+    let mut table = Table::new();
+    accepted(&mut table, "agent", 3);
+    look(&mut table);
+    sought(&mut table, "agent", false);
+    let step = look(&mut table);
+    let orders = forwards(&step);
+    let names: Vec<&str> = orders.iter().map(|(_, name)| name.as_str()).collect();
+    assert_eq!(names, ["Parted", "Return"]);
+    assert!(step.emits.contains(&Emit::Unwait(Timer::Agent)));
+    assert_eq!(table.entity.machine.members.keys().collect::<Vec<_>>(), ["customer"]);
+    // A copy of the first order to open changes nothing; a second acceptance does.
+    assert!(accepted(&mut table, "agent", 3).records.is_empty());
+    let again = accepted(&mut table, "other", 9);
+    assert_eq!(forwards(&again), [(Stream::user(&"other".into()), "Joined".into())]);
+    assert!(table.entity.machine.members.contains_key("other"));
+    assert!(again.emits.contains(&Emit::Wait(Timer::Agent)));
+    assert!(accepted(&mut table, "other", 9).records.is_empty());
+}
+
+#[test]
+fn an_audience_that_is_over_is_not_looked_after() {
+    let mut table = Table::new();
+    accepted(&mut table, "agent", 3);
+    table.order(json!("QueueGone")).unwrap();
+    assert!(table.entity.machine.attrs.closed.is_some());
+    sought(&mut table, "agent", false);
+    let step = look(&mut table);
+    assert_eq!((step.records.len(), step.emits), (0, vec![Emit::Unwait(Timer::Agent)]));
 }
 
 fn say(table: &mut Table<Conversation>, user: &str, text: &str) -> Given<Conversation> {

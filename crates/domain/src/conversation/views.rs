@@ -15,7 +15,9 @@ pub(super) fn of(id: &Id, seq: u64, time: u64, record: &ConversationRecord) -> V
     let channel_id = id.clone();
     match record {
         // Those who are in it learn of it by entering it.
-        ConversationRecord::Opened { .. } | ConversationRecord::DialogueOpened { .. } => Vec::new(),
+        ConversationRecord::Opened { .. }
+        | ConversationRecord::Accepted { .. }
+        | ConversationRecord::DialogueOpened { .. } => Vec::new(),
         ConversationRecord::Joined { user, member } => vec![
             View::new(
                 To::Except(user.clone()),

@@ -87,8 +87,7 @@ impl Queue {
         // In the customer's shard, for the conversation will be there.
         let shard = ids::shard(&actor.user).unwrap_or_default();
         let audience = ids::derive(shard, &["audience", at.id, &actor.session, &cause]);
-        let order =
-            json!({"Waits": {"queue": at.id, "audience": audience, "seq": at.seq + 1, "command": command}});
+        let order = waits(at, &audience, command);
         let waiter = Waiter {
             audience,
             user: actor.user.clone(),
@@ -131,6 +130,7 @@ impl Queue {
             ],
             "metadata": waiter.metadata,
             "command": actor.command(),
+            "accepted": at.seq + 1,
         }});
         let record = QueueRecord::Accepted { audience: waiter.audience.clone(), agent: actor.user.clone() };
         Ok(Step::record(record)
@@ -175,6 +175,16 @@ impl Queue {
         Step::record(QueueRecord::MemberParted { realm, user, removed }).and(forward)
     }
 
+    fn take_back(&self, at: &Moment<'_>, waiter: Waiter, seq: u64) -> Step<QueueRecord> {
+        let known = self.returned.iter().any(|(audience, last)| *audience == waiter.audience && *last >= seq);
+        if known || self.position(&waiter.user).is_some() {
+            return Step::nothing();
+        }
+        let waits = waits(at, &waiter.audience, None);
+        let to = Stream::user(&waiter.user);
+        Step::record(QueueRecord::Returned { waiter, seq }).and(Emit::Forward(to, waits))
+    }
+
     pub(super) fn obey(&self, at: &Moment<'_>, order: QueueOrder) -> Step<QueueRecord> {
         match order {
             QueueOrder::Create { .. } if self.realm.is_some() => Step::nothing(),
@@ -194,6 +204,10 @@ impl Queue {
                 }
                 step
             }
+            QueueOrder::Return { conversation, .. } if !self.exists() => {
+                Step::emit(Emit::Forward(Stream::conversation(&conversation), json!("QueueGone")))
+            }
+            QueueOrder::Return { waiter, seq, .. } => self.take_back(at, waiter, seq),
             QueueOrder::Drop { audience, cause } => {
                 match self.waiting.iter().find(|waiter| waiter.audience == audience) {
                     Some(waiter) => {
@@ -206,6 +220,11 @@ impl Queue {
             QueueOrder::MemberGone { .. } => Step::nothing(),
         }
     }
+}
+
+/// The user learns of their place in the queue by its next record.
+fn waits(at: &Moment<'_>, audience: &Id, command: Option<Command>) -> serde_json::Value {
+    json!({"Waits": {"queue": at.id, "audience": audience, "seq": at.seq + 1, "command": command}})
 }
 
 fn waits_not(queue: &Id, waiter: &Waiter) -> Emit {

@@ -177,3 +177,43 @@ fn a_deleted_queue_lets_everybody_go() {
     assert_eq!(names, ["QueueDeleted", "QueueParted", "QueueParted", "WaitsNot"]);
     assert_eq!(refused(request(&mut table, "b")), Some(ErrorType::QueueNotFound));
 }
+
+fn come_back(table: &mut Table<Queue>, audience: &Id, seq: u64) -> Step<Entry<QueueRecord>> {
+    let waiter =
+        json!({"audience": audience, "user": "a", "card": {}, "since": 1, "metadata": null});
+    table.order(json!({"Return": {"waiter": waiter, "conversation": "00c", "seq": seq}})).unwrap()
+}
+
+#[test]
+fn a_customer_who_comes_back_is_first_whatever_the_limits_and_once() {
+    let mut table = queue();
+    for user in ["a", "b"] {
+        request(&mut table, user).unwrap();
+    }
+    let audience = accepted(&accept(&mut table, "agent", None).unwrap()).unwrap();
+    let attrs = json!({"queue_id": ID, "queue_attrs": {"closed": true, "capacity": 1}});
+    table.act("owner", "update_queue", attrs, &[]).unwrap();
+    let step = come_back(&mut table, &audience, 7);
+    assert_eq!(forwards(&step), [(Stream::user(&"a".into()), "Waits".into())]);
+    let waiting = |table: &Table<Queue>| {
+        table.entity.machine.waiting.iter().map(|waiter| waiter.user.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(waiting(&table), ["a", "b"]);
+    assert!(come_back(&mut table, &audience, 7).records.is_empty());
+    // Taken again, a copy of the order does not bring them back; a new one does.
+    assert_eq!(accepted(&accept(&mut table, "other", None).unwrap()), Some(audience.clone()));
+    assert!(come_back(&mut table, &audience, 7).records.is_empty());
+    assert_eq!(waiting(&table), ["b"]);
+    come_back(&mut table, &audience, 12);
+    assert_eq!(waiting(&table), ["a", "b"]);
+}
+
+#[test]
+fn nobody_comes_back_to_a_queue_that_is_gone() {
+    let mut table = queue();
+    table.act("owner", "delete_queue", json!({"queue_id": ID}), &[]).unwrap();
+    let step = come_back(&mut table, &"00x".into(), 7);
+    assert!(step.records.is_empty());
+    let gone = Emit::Forward(Stream::conversation(&"00c".into()), json!("QueueGone"));
+    assert_eq!(step.emits, [gone]);
+}

@@ -227,6 +227,10 @@ impl User {
                 }
                 step
             }
+            UserOrder::Seek { conversation } => {
+                let sought = json!({"Sought": {"user": at.id, "here": self.connected()}});
+                Step::emit(Emit::Tell(Stream::conversation(&conversation), sought))
+            }
             UserOrder::Joined { channel, .. } if self.channels.contains_key(&channel) => Step::nothing(),
             UserOrder::Joined { channel, seq, command } => {
                 Step::record(UserRecord::ChannelJoined { channel, seq, command })

@@ -61,6 +61,11 @@ pub enum UserOrder {
         /// Whether it has a connection.
         connected: bool,
     },
+    /// Tell a conversation whether the user has a connection.
+    Seek {
+        /// The conversation.
+        conversation: Id,
+    },
     /// The user is in a channel.
     Joined {
         /// The channel.

@@ -185,6 +185,13 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "Seconds that a session without a connection is kept for its client to resume.",
     ),
     setting(
+        "agent_timeout_s",
+        integer(1, 86_400),
+        "60",
+        "Seconds that the agents of an audience may be without a connection. After between one and two times as \
+         many the customer is back at the head of the queue.",
+    ),
+    setting(
         "session_buffer_events",
         integer(16, 10_000_000),
         "10000",

@@ -1,0 +1,96 @@
+//! What a channel decides about the audience that it is for: how it opens, and what happens when the one who
+//! accepted it vanishes.
+
+use super::decide::{joined, joined_by, parted};
+use super::records::{ConversationRecord, Member};
+use super::{Conversation, Form};
+use crate::machine::{Command, Emit, Moment, Step, Timer};
+use crate::view::Stream;
+use levee_proto::attrs::{ChannelAttrs, ChannelMemberAttrs, UserAttrs};
+use levee_proto::{Id, Object};
+use serde_json::json;
+
+/// How an audience opens.
+pub(super) struct Opening {
+    pub(super) realm: Option<Id>,
+    pub(super) attrs: ChannelAttrs,
+    pub(super) members: Vec<(Id, UserAttrs, ChannelMemberAttrs)>,
+    pub(super) metadata: Option<Object>,
+    pub(super) command: Option<Command>,
+    pub(super) accepted: u64,
+}
+
+impl Conversation {
+    /// Opens, or takes in whoever accepted the audience after its agent had vanished.
+    pub(super) fn open(&self, at: &Moment<'_>, opening: Opening) -> Step<ConversationRecord> {
+        let Opening { realm, attrs, members, metadata, command, accepted } = opening;
+        let members = members.into_iter().map(|(id, user, attrs)| {
+            let attrs = ChannelMemberAttrs { since: Some(at.now / 1_000_000), ..attrs };
+            (id, Member { user, attrs, ..Member::default() })
+        });
+        let mut step = Step::nothing();
+        match self.form {
+            Form::Absent => {
+                let members: Vec<_> = members.collect();
+                for (user, _) in &members {
+                    step.emits.push(joined(at, user, command.clone()));
+                }
+                step.records.push(ConversationRecord::Opened { realm, attrs, members, metadata, accepted });
+            }
+            Form::Channel if accepted > self.accepted => {
+                step.records.push(ConversationRecord::Accepted { accepted });
+                for (user, member) in members.filter(|(user, _)| !self.members.contains_key(user)) {
+                    step.records.push(ConversationRecord::Joined { user: user.clone(), member });
+                    let seq = at.seq + step.records.len() as u64;
+                    step.emits.push(joined_by(at, seq, &user, command.clone()));
+                }
+            }
+            Form::Channel | Form::Dialogue | Form::Deleted => return step,
+        }
+        step.and(Emit::Wait(Timer::Agent))
+    }
+
+    /// Asks those who serve the audience whether they are there. If none was when they were asked last, the
+    /// customer goes back to the head of the queue.
+    pub(super) fn look_for_agent(&self, at: &Moment<'_>) -> Step<ConversationRecord> {
+        let over = Step::emit(Emit::Unwait(Timer::Agent));
+        let attrs = &self.attrs;
+        let (Some(audience), Some(queue), Some(customer)) =
+            (&attrs.audience_id, &attrs.queue_id, &attrs.requester_id)
+        else {
+            return over;
+        };
+        let Some(waiter) = self.members.get(customer) else { return over };
+        let agents: Vec<&Id> = self.members.keys().filter(|user| *user != customer).collect();
+        if attrs.closed.is_some() || attrs.suspended.is_some() || agents.is_empty() {
+            return over;
+        }
+        if agents.iter().any(|user| !self.missing.contains(*user)) {
+            let mut step = Step::emit(Emit::Wait(Timer::Agent));
+            for agent in agents {
+                let seek = json!({"Seek": {"conversation": at.id}});
+                step.emits.push(Emit::Tell(Stream::user(agent), seek));
+            }
+            return step;
+        }
+        let mut step = over;
+        for agent in agents {
+            step.records.push(ConversationRecord::Parted { user: agent.clone(), removed: true });
+            step.emits.push(parted(at.id, agent));
+        }
+        let waiter = json!({"audience": audience, "user": customer, "card": waiter.user, "since": at.now,
+            "metadata": self.metadata});
+        let order = json!({"Return": {"waiter": waiter, "conversation": at.id, "seq": at.seq + 1}});
+        step.and(Emit::Forward(Stream::queue(queue), order))
+    }
+
+    /// Nobody will accept the audience again: it ends.
+    pub(super) fn queue_gone(&self) -> Step<ConversationRecord> {
+        if self.form != Form::Channel || self.attrs.closed.is_some() {
+            return Step::nothing();
+        }
+        let attrs = ChannelAttrs { closed: Some(true), ..self.attrs.clone() };
+        let cause = Some("queue_delete".into());
+        Step::record(ConversationRecord::Changed { realm: self.realm.clone(), attrs, cause })
+    }
+}
