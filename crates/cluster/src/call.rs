@@ -100,6 +100,7 @@ impl Hub {
             after: None,
             admitted: 0,
             oldest: 0,
+            epoch: 0,
             action: Some(action),
         };
         self.route(stream, Job::Act(Box::new(act)));

@@ -162,6 +162,7 @@ impl Hub {
             ceiling: BLOCK,
             cursors: Vec::new(),
             node: self.shared.node.clone(),
+            epoch: 1,
             parked: None,
         };
         let row = serde_json::to_string(&row).map_err(|e| Rejection::malformed(e.to_string()))?;
@@ -170,7 +171,7 @@ impl Hub {
         let bounds = self.shared.options.session_bounds;
         let birth = Birth::New { session_id, user_auth: token, action_id };
         let machine = Session::new(types, 0, bounds);
-        let which = Which { id: session, shard, user, version: 1 };
+        let which = Which { id: session, shard, user, version: 1, epoch: 1 };
         Ok(SessionActor::open(self.clone(), which, machine, birth, Some((connection, number))))
     }
 

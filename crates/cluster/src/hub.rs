@@ -28,7 +28,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 
 /// How many letters may wait for a hub.
 const MAILBOX: usize = 65_536;
@@ -51,12 +52,57 @@ pub struct Shared {
     pub(crate) post_office: PostOffice,
     pub(crate) placement: Placement,
     pub(crate) lease: Lease,
+    /// The lease is renewed at once, for there is news.
+    pub(crate) renew_now: Notify,
+    /// The store has no room.
+    full: AtomicBool,
     pub(crate) hubs: OnceLock<Vec<Addr<HubActor>>>,
     /// Set when a letter to this arbiter was dropped, so that it looks at the store.
     pub(crate) overflowed: Vec<AtomicBool>,
 }
 
 impl Shared {
+    /// What its hubs share, before there are any.
+    pub(crate) fn new(
+        node: Id,
+        store: Arc<dyn Store>,
+        bus: Arc<dyn Bus>,
+        metrics: Metrics,
+        options: NodeOptions,
+    ) -> Self {
+        let arbiters = options.arbiters.max(1);
+        Self {
+            node,
+            store,
+            metrics,
+            options,
+            bus,
+            post_office: PostOffice::default(),
+            placement: Placement::default(),
+            lease: Lease::default(),
+            renew_now: Notify::new(),
+            full: AtomicBool::new(false),
+            hubs: OnceLock::new(),
+            overflowed: (0..arbiters).map(|_| AtomicBool::new(false)).collect(),
+        }
+    }
+
+    /// Whether the store had no room when it was last written to.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether the store has room.
+    pub(crate) fn set_full(&self, full: bool) {
+        if self.full.swap(full, Ordering::Relaxed) != full {
+            match full {
+                true => tracing::error!("the store's disk is full: not ready until there is room"),
+                false => tracing::info!("the store has room again"),
+            }
+            self.renew_now.notify_one();
+        }
+    }
+
     /// Whether this node's lease lasts long enough for an answer that no commit confirms.
     pub(crate) fn has_lease(&self) -> bool {
         self.lease.left() > self.options.lease / LEASE_PART
@@ -154,6 +200,10 @@ pub struct Hub {
     pub(crate) ended: RefCell<HashMap<Id, u64>>,
     pub(crate) questions: Questions,
     pub(crate) ticks: Cell<u64>,
+    /// When it was heard last that letters were lost.
+    pub(crate) lost: Cell<Option<Instant>>,
+    /// How often the lease had run out when it was seen last that all sessions here live here.
+    pub(crate) sure: Cell<u64>,
 }
 
 /// An entity's address.
@@ -183,6 +233,8 @@ impl Hub {
             ended: RefCell::default(),
             questions: Questions::default(),
             ticks: Cell::new(0),
+            lost: Cell::new(None),
+            sure: Cell::new(0),
         })
     }
 
@@ -208,10 +260,7 @@ impl Hub {
     /// Looks around: once a second.
     fn tick(self: &Rc<Self>) {
         self.ticks.set(self.ticks.get() + 1);
-        let dirty = std::mem::take(&mut *self.dirty.borrow_mut());
-        for session in dirty.iter().filter_map(|id| self.sessions.borrow().get(id).cloned()) {
-            let _ = session.try_send(SessionMessage::Save);
-        }
+        self.have_sessions_look();
         let now = self.ticks.get();
         self.ended.borrow_mut().retain(|_, since| now - *since < 60);
         self.release_held();
@@ -221,8 +270,23 @@ impl Hub {
         self.retry_attaching();
         self.relays.look(|node| self.shared.placement.is_live(node));
         if self.shared.overflowed[usize::from(self.seat.arbiter)].swap(false, Ordering::Relaxed) {
-            self.attach_all_again(|_| true);
-            self.relays.end_all();
+            self.letters_lost();
+        }
+    }
+
+    /// Letters were lost: asks how all that is followed here stands, and sends again what has no reply.
+    pub(crate) fn letters_lost(self: &Rc<Self>) {
+        self.lost.set(Some(Instant::now()));
+        self.attach_all_again(|_| true);
+        self.relays.end_all();
+        self.have_sessions_look();
+    }
+
+    /// Has those sessions look around that wait for something.
+    pub(crate) fn have_sessions_look(&self) {
+        let dirty = std::mem::take(&mut *self.dirty.borrow_mut());
+        for session in dirty.iter().filter_map(|id| self.sessions.borrow().get(id).cloned()) {
+            let _ = session.try_send(SessionMessage::Save);
         }
     }
 

@@ -53,6 +53,8 @@ pub struct Act {
     pub admitted: u64,
     /// When it took in the oldest of those that have no reply yet: those before are settled.
     pub oldest: u64,
+    /// Which life of the session sends it: how often it had gone on somewhere.
+    pub epoch: u64,
     /// The action, on the node where it came in.
     #[serde(skip)]
     pub action: Option<Action>,
@@ -200,6 +202,8 @@ pub enum Letter {
         session: Id,
         /// The shard of its id.
         shard: u16,
+        /// Its life that is meant, and those before: a letter that comes late must not end a newer one.
+        life: u64,
     },
     /// A request of a client for a session on another node.
     Relay {
@@ -219,6 +223,8 @@ pub enum Letter {
     /// An action came to a node that does not own its stream, or before one that it must follow: who
     /// asked sends it again.
     Moved(Asker),
+    /// A node has given up its shards: look who is there now.
+    Left,
 }
 
 impl Letter {

@@ -1,27 +1,27 @@
-//! A node: its arbiters, its leases, and the letters from other nodes.
+//! A node: its arbiters, how it starts and stops, and the letters from other nodes.
+
+mod leases;
 
 use crate::hub::{Hub, HubActor, Run, Shared};
 use crate::letter::Letter;
 use crate::metrics::Metrics;
-use crate::placement::{Lease, Placement, rendezvous};
-use crate::post::PostOffice;
 use actix::prelude::*;
 use levee_bus::{Bus, Inbox, Incoming};
 use levee_domain::session::Bounds;
 use levee_proto::Id;
-use levee_store::{Key, NodeRow, SHARDS, Shard, Store, StoreError};
+use levee_store::{Key, NodeRow, Store, StoreError};
 use std::future::Future;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
-use tokio::sync::{Notify, oneshot, watch};
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
 
 /// The version of what nodes say to each other: letters, and what is stored for other nodes to read.
 pub const SPEAKS: u32 = 1;
 
-/// For how long a node without a lease keeps its sessions: a store that restarts is back before.
-const SHED_AFTER: Duration = Duration::from_secs(10);
+/// How long the last letters of a node that stops may take.
+const LAST_LETTERS: Duration = Duration::from_millis(50);
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -95,8 +95,6 @@ pub struct Node {
     stop: Arc<watch::Sender<bool>>,
     ready: Arc<AtomicBool>,
     draining: Arc<AtomicBool>,
-    /// The lease is renewed at once, for there is news.
-    renew_now: Arc<Notify>,
 }
 
 impl Node {
@@ -112,22 +110,11 @@ impl Node {
         metrics: Metrics,
         options: NodeOptions,
     ) -> Result<Self, StartError> {
-        let count = options.arbiters.max(1);
-        let shared = Arc::new(Shared {
-            node: name.into(),
-            store,
-            metrics,
-            options,
-            bus,
-            post_office: PostOffice::default(),
-            placement: Placement::default(),
-            lease: Lease::default(),
-            hubs: OnceLock::new(),
-            overflowed: (0..count).map(|_| AtomicBool::new(false)).collect(),
-        });
+        let count = options.arbiters.max(1) as u16;
+        let shared = Arc::new(Shared::new(name.into(), store, bus, metrics, options));
         let mut arbiters = Vec::new();
         let mut hubs = Vec::new();
-        for number in 0..count as u16 {
+        for number in 0..count {
             let arbiter = Arbiter::new();
             let (sender, receiver) = oneshot::channel();
             let shared = shared.clone();
@@ -144,7 +131,6 @@ impl Node {
             stop: Arc::new(watch::channel(false).0),
             ready: Arc::new(AtomicBool::new(false)),
             draining: Arc::default(),
-            renew_now: Arc::default(),
         };
         node.greet().await?;
         node.renew().await?;
@@ -163,7 +149,7 @@ impl Node {
         let settled = async {
             while !self.is_ready() {
                 tokio::time::sleep(options.renew / 4).await;
-                self.renew_now.notify_one();
+                self.shared.renew_now.notify_one();
             }
         };
         if tokio::time::timeout(patience, settled).await.is_err() {
@@ -218,14 +204,27 @@ impl Node {
         levee_proto::ids::shard(id).map_or(0, |shard| self.shared.arbiter(shard))
     }
 
-    /// Whether it owns shards and reaches the store.
+    /// Whether it owns shards, and reaches a store with room.
     pub fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Relaxed)
+        self.ready.load(Ordering::Relaxed) && !self.shared.is_full()
     }
 
     /// Whether it is stopping: its sessions leave, and clients shall go elsewhere.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Why it is not ready, if it is not.
+    pub fn unready(&self) -> &'static str {
+        if self.is_draining() {
+            "it is stopping"
+        } else if self.shared.is_full() {
+            "the store's disk is full"
+        } else if self.shared.lease.left().is_zero() {
+            "the store does not answer"
+        } else {
+            "it owns no shard yet"
+        }
     }
 
     /// Why it works less well than it could, if so.
@@ -268,139 +267,6 @@ impl Node {
         receiver.await.ok()
     }
 
-    /// Renews the node's registration, and takes the shards that should be its own.
-    async fn renew(&self) -> Result<(), StoreError> {
-        let shared = &self.shared;
-        let asked = Instant::now();
-        let live = shared.store.heartbeat(self.row(), shared.options.lease.as_millis() as u64).await?;
-        shared.lease.until(asked + shared.options.lease);
-        // A node that drains keeps its shards until it has parted with its sessions.
-        let names: Vec<Key> = live.iter().map(|row| row.node.clone()).collect();
-        let deaf = live.iter().filter(|row| !row.heard && row.node != shared.node);
-        if shared.post_office.set_others(deaf.map(|row| row.node.clone()).collect()) {
-            // What they sent last may be lost.
-            self.look_at_store();
-        }
-        let gone = shared.placement.meet(live);
-        let (mut wanted, mut unwanted) = (Vec::new(), Vec::new());
-        for shard in 0..SHARDS {
-            let mine = rendezvous(shard, &names).is_some_and(|node| *node == shared.node);
-            let held = shared.placement.epoch(shard, &shared.node).is_some();
-            match (mine, held) {
-                (true, false) => wanted.push(shard),
-                (false, true) => unwanted.push(shard),
-                _ => {}
-            }
-        }
-        if !unwanted.is_empty() {
-            shared.metrics.shard_moves.with_label_values(&["given"]).inc_by(unwanted.len() as u64);
-            for shard in &unwanted {
-                shared.placement.forget(*shard);
-            }
-            shared.store.release(&shared.node, &unwanted).await?;
-        }
-        let mut taken = Vec::new();
-        if !wanted.is_empty() {
-            let leases = shared.store.take(&shared.node, &wanted).await?;
-            taken = shared.placement.learn(&leases);
-            taken.retain(|shard| shared.placement.epoch(*shard, &shared.node).is_some());
-            shared.metrics.shard_moves.with_label_values(&["taken"]).inc_by(taken.len() as u64);
-        }
-        if names.len() > 1 || !unwanted.is_empty() {
-            let changed = shared.placement.learn(&shared.store.leases().await?);
-            self.attach_again(changed);
-        }
-        let owns = !shared.placement.of(&shared.node).is_empty();
-        self.ready.store(owns && !self.is_draining(), Ordering::Relaxed);
-        self.resume_agenda(taken);
-        if gone {
-            self.end_orphans();
-        }
-        Ok(())
-    }
-
-    /// Has all hubs ask how what they follow stands: letters may be lost.
-    fn look_at_store(&self) {
-        for flag in &self.shared.overflowed {
-            flag.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// Has all hubs follow the new owners of some shards.
-    fn attach_again(&self, changed: Vec<Shard>) {
-        if changed.is_empty() {
-            return;
-        }
-        let changed: Arc<std::collections::HashSet<Shard>> = Arc::new(changed.into_iter().collect());
-        for hub in self.shared.hubs.get().into_iter().flatten() {
-            let changed = changed.clone();
-            let run = Run(Box::new(move |hub| {
-                let placement = &hub.shared.placement;
-                hub.drop_entities(|s| changed.contains(&s) && placement.epoch(s, &hub.shared.node).is_none());
-                hub.attach_all_again(|s| changed.contains(&s.shard()));
-            }));
-            let _ = hub.try_send(run);
-        }
-    }
-
-    fn resume_agenda(&self, taken: Vec<Shard>) {
-        if taken.is_empty() {
-            return;
-        }
-        for (number, hub) in self.shared.hubs.get().into_iter().flatten().enumerate() {
-            let shared = &self.shared;
-            let own: Vec<_> =
-                taken.iter().copied().filter(|s| usize::from(shared.arbiter(*s)) == number).collect();
-            let _ = hub.try_send(Run(Box::new(move |hub| {
-                actix::spawn(hub.clone().resume_agenda(own.clone()));
-                actix::spawn(hub.end_orphans(own));
-            })));
-        }
-    }
-
-    /// Has the hubs look for sessions of a node that is gone.
-    fn end_orphans(&self) {
-        for (number, hub) in self.shared.hubs.get().into_iter().flatten().enumerate() {
-            let own = self.shared.placement.of(&self.shared.node);
-            let own = own.into_iter().filter(|s| usize::from(self.shared.arbiter(*s)) == number).collect();
-            let _ = hub.try_send(Run(Box::new(move |hub| {
-                actix::spawn(hub.end_orphans(own));
-            })));
-        }
-    }
-
-    fn keep_leases(&self) {
-        let node = self.clone();
-        let mut stopped = self.stop.subscribe();
-        actix::spawn(async move {
-            let mut renewed = Instant::now();
-            loop {
-                tokio::select! {
-                    () = tokio::time::sleep(node.shared.options.renew) => {}
-                    () = node.renew_now.notified() => {}
-                    _ = stopped.wait_for(|stopped| *stopped) => return,
-                }
-                match node.renew().await {
-                    Ok(()) => renewed = Instant::now(),
-                    Err(error) => {
-                        node.ready.store(false, Ordering::Relaxed);
-                        tracing::error!(%error, "the lease was not renewed");
-                        if renewed.elapsed() > node.shared.options.lease + SHED_AFTER {
-                            node.shed();
-                        }
-                    }
-                }
-            }
-        });
-    }
-
-    /// Lets go of all sessions.
-    fn shed(&self) {
-        for hub in self.shared.hubs.get().into_iter().flatten() {
-            let _ = hub.try_send(Run(Box::new(|hub| hub.shed())));
-        }
-    }
-
     fn read_bus(&self, mut inbox: Box<dyn Inbox>) {
         let node = self.clone();
         let mut stopped = self.stop.subscribe();
@@ -419,12 +285,12 @@ impl Node {
                     }
                     Some(Incoming::Unreached { to }) => {
                         tracing::debug!(%to, "a node does not listen; looking who is there");
-                        node.renew_now.notify_one();
+                        node.shared.renew_now.notify_one();
                     }
                     Some(news @ (Incoming::Down | Incoming::Up)) => {
                         if node.shared.post_office.set_deaf(news == Incoming::Down) {
-                            node.look_at_store();
-                            node.renew_now.notify_one();
+                            node.look_at_once();
+                            node.shared.renew_now.notify_one();
                         }
                     }
                     None => return,
@@ -474,6 +340,11 @@ impl Node {
         if let Err(error) = self.shared.store.leave(&self.shared.node).await {
             tracing::warn!(%error, "the shards were not given up; their lease runs out");
         }
+        for other in self.shared.placement.nodes().iter().filter(|row| row.node != self.shared.node) {
+            self.shared.to_node(&other.node, &Letter::Left, 0);
+        }
+        // The letters are on their way before the bus is closed.
+        tokio::time::sleep(LAST_LETTERS).await;
         for arbiter in self.arbiters.iter() {
             arbiter.stop();
         }

@@ -1,6 +1,7 @@
 //! Which node owns which shard, as far as this node knows.
 
 use levee_store::{Epoch, Key, Lease as ShardLease, NodeRow, SHARDS, Shard};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -95,17 +96,32 @@ impl Placement {
 
 /// How long this node's lease of its shards lasts, by its own clock: from before it was asked for.
 #[derive(Debug, Default)]
-pub(crate) struct Lease(RwLock<Option<Instant>>);
+pub(crate) struct Lease {
+    end: RwLock<Option<Instant>>,
+    lapses: AtomicU64,
+}
 
 impl Lease {
-    /// It was renewed.
-    pub(crate) fn until(&self, end: Instant) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(end);
+    /// It was renewed. Answers whether it had run out.
+    pub(crate) fn until(&self, end: Instant) -> bool {
+        let mut now = self.end.write().unwrap_or_else(PoisonError::into_inner);
+        let lapsed = now.is_some_and(|before| before <= Instant::now());
+        if lapsed {
+            self.lapses.fetch_add(1, Ordering::Relaxed);
+        }
+        *now = Some(end);
+        lapsed
     }
+
     /// What is left of it.
     pub(crate) fn left(&self) -> Duration {
-        let end = *self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let end = *self.end.read().unwrap_or_else(PoisonError::into_inner);
         end.map_or(Duration::ZERO, |end| end.saturating_duration_since(Instant::now()))
+    }
+
+    /// How often it had run out when it was renewed: what others may have taken meanwhile is to be looked at.
+    pub(crate) fn lapses(&self) -> u64 {
+        self.lapses.load(Ordering::Relaxed)
     }
 }
 
@@ -141,6 +157,16 @@ mod tests {
             let was = &before[usize::from(shard)];
             assert!(was == "c" || *was == after);
         }
+    }
+
+    #[test]
+    fn a_lease_that_had_run_out_is_told_from_one_that_went_on() {
+        let lease = Lease::default();
+        let now = Instant::now();
+        assert!(!lease.until(now + Duration::from_secs(60)), "the first one follows none");
+        assert!(!lease.until(now));
+        assert!(lease.until(now + Duration::from_secs(60)));
+        assert_eq!(lease.lapses(), 1);
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl Hub {
 
     /// A request from another node for a session here.
     pub(crate) fn relayed(self: &Rc<Self>, seat: Seat, token: u64, session: &Id, what: Relayed) {
-        let found = self.sessions.borrow().get(session).cloned();
+        let found = self.sessions.borrow().get(session).cloned().filter(|_| self.is_sure());
         let Some(address) = found else { return self.send(&seat, Letter::Relayed(token, None)) };
         match what {
             Relayed::Act(header, parts) => {

@@ -130,7 +130,8 @@ impl Hub {
                 }
             }
             Letter::Moved(asker) => self.moved(&asker),
-            Letter::Park { seat, token, session, .. } => self.park(seat, token, &session),
+            Letter::Left => self.shared.renew_now.notify_one(),
+            Letter::Park { seat, token, session, life, .. } => self.park(seat, token, &session, life),
             Letter::Relay { seat, token, session, what, .. } => self.relayed(seat, token, &session, what),
             Letter::Relayed(token, events) => self.relay_answered(token, events),
             Letter::Asked(token, outcome) => self.questions.answer(token, outcome),

@@ -52,6 +52,9 @@ pub(crate) struct SessionRow {
     /// The node that it lives on; empty if it has left there.
     #[serde(default)]
     pub(crate) node: Id,
+    /// How often it has gone on somewhere: what an earlier life of it still sends counts no more.
+    #[serde(default)]
+    pub(crate) epoch: u64,
     /// Its state when it left there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) parked: Option<Box<Parked>>,
@@ -85,6 +88,8 @@ pub(crate) struct Which {
     pub(crate) user: Id,
     /// The version of its row.
     pub(crate) version: u64,
+    /// How often it has gone on somewhere.
+    pub(crate) epoch: u64,
 }
 
 /// What comes to a session.
@@ -120,10 +125,11 @@ pub enum SessionMessage {
     /// Save what changed.
     #[doc(hidden)]
     Save,
-    /// It goes on elsewhere: it leaves this node, and answers who asked for that.
+    /// It goes on elsewhere: it leaves this node, and answers who asked for that. A newer life than the one that
+    /// is meant stays.
     #[doc(hidden)]
-    Park(Option<(Seat, u64)>, CloseReason),
-    /// This node has lost the store: others, who have not, take over.
+    Park(Option<(Seat, u64)>, CloseReason, u64),
+    /// Others have taken it over, or are to: this node has lost the store.
     #[doc(hidden)]
     Shed,
     /// An action of this number came to a node that does not own its stream.
@@ -153,6 +159,8 @@ pub struct SessionActor {
     admitted: u64,
     /// The version of its row.
     version: u64,
+    /// How often it has gone on somewhere.
+    epoch: u64,
     /// Set until it has begun.
     beginning: Option<Box<Beginning>>,
     read: Few<Id, u64>,
@@ -203,7 +211,7 @@ impl SessionActor {
         birth: Birth,
         connection: Option<(Connection, u64)>,
     ) -> Addr<Self> {
-        let Which { id, shard, user, version } = which;
+        let Which { id, shard, user, version, epoch } = which;
         let (connection, connection_number) =
             connection.map_or((None, 0), |(way, number)| (Some(way), number));
         let fresh = matches!(birth, Birth::New { .. });
@@ -223,6 +231,7 @@ impl SessionActor {
             lanes: Few::default(),
             admitted: 0,
             version,
+            epoch,
             beginning: Some(Box::new(Beginning { birth: Some(birth), held: VecDeque::new() })),
             read: Few::default(),
             away_since: Instant::now(),
@@ -392,7 +401,8 @@ impl Handler<SessionMessage> for SessionActor {
             }
             SessionMessage::Save => self.look(ctx),
             SessionMessage::Moved(action_id) => self.moved(action_id, ctx),
-            SessionMessage::Park(asker, reason) => self.park(asker, reason, ctx),
+            SessionMessage::Park(asker, reason, life) if life >= self.epoch => self.park(asker, reason, ctx),
+            SessionMessage::Park(asker, ..) => self.has_left(asker),
             SessionMessage::Shed => self.end(None, CloseReason::GoingAway, false, ctx),
         }
     }

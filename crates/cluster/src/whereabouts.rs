@@ -25,6 +25,11 @@ const TAKEN_AT_MOST: usize = 4;
 const FETCH: Duration = Duration::from_secs(4);
 /// How often it is asked within that time: letters get lost.
 const FETCH_ASKED: u32 = 20;
+/// How long one waits until it is seen which sessions live here, and how often one looks.
+const SURE_WITHIN: Duration = Duration::from_secs(10);
+const SURE_LOOK: Duration = Duration::from_millis(50);
+/// How many sessions are looked at at once.
+const LOOKED_AT_ONCE: usize = 32;
 /// How long sessions may take to leave when their node stops.
 const PARKED_WITHIN: Duration = Duration::from_secs(10);
 /// How often a node that stops looks whether they left.
@@ -32,14 +37,21 @@ const PARKED_LOOK: Duration = Duration::from_millis(100);
 
 impl Hub {
     /// Finds a session, and has it live on this node: it is here, or on another node that gives it up, or
-    /// in the store after a crash.
+    /// in the store after a crash. Whoever wants it may give up meanwhile, for a newer connection must not be
+    /// superseded by one that is gone.
     ///
     /// # Errors
-    /// `session_not_found`; `internal` when the store does not answer, or too many want it at once.
-    pub async fn session(self: &Rc<Self>, session_id: &Id) -> Result<Addr<SessionActor>, Rejection> {
+    /// `session_not_found`; `connection_superseded` when it is not wanted any more; `internal` when the store
+    /// does not answer, or too many want it at once.
+    pub async fn session(
+        self: &Rc<Self>,
+        session_id: &Id,
+        wanted: impl Fn() -> bool,
+    ) -> Result<Addr<SessionActor>, Rejection> {
         let absent = || Rejection::new(ErrorType::SessionNotFound);
         let session = ids::digest(session_id);
         let shard = ids::shard(session_id).ok_or_else(absent)?;
+        self.make_sure().await?;
         if let Some(address) = self.session_here(&session) {
             return Ok(address);
         }
@@ -51,15 +63,21 @@ impl Hub {
                 return Ok(address);
             }
             let (version, row) = self.session_row(&session).await?.ok_or_else(absent)?;
+            if !wanted() {
+                return Err(Rejection::new(ErrorType::ConnectionSuperseded));
+            }
             let elsewhere = row.node != self.shared.node && self.shared.placement.is_live(&row.node);
-            if elsewhere && self.fetch(&row.node, &session, shard).await {
+            if elsewhere && self.fetch(&row, &session, shard, &wanted).await {
                 let again = self.session_row(&session).await?.ok_or_else(absent)?;
                 if let Some(address) = self.take_session(&session, shard, again.0, again.1).await? {
                     return Ok(address);
                 }
                 continue;
             }
-            let last = row.node.clone();
+            if !wanted() {
+                return Err(Rejection::new(ErrorType::ConnectionSuperseded));
+            }
+            let last = (row.node.clone(), row.epoch);
             if let Some(address) = self.take_session(&session, shard, version, row).await? {
                 if elsewhere {
                     self.tell_taken(&last, &session, shard);
@@ -68,6 +86,48 @@ impl Hub {
             }
         }
         Err(Rejection::new(ErrorType::Internal).because("the session is wanted in several places; try again"))
+    }
+
+    /// Whether the sessions here surely live here. When the node's lease has run out, others may have taken
+    /// them: what lives here then must be looked at before it is asked anything.
+    pub(crate) fn is_sure(&self) -> bool {
+        self.shared.has_lease() && self.shared.lease.lapses() == self.sure.get()
+    }
+
+    /// Waits until the sessions here surely live here.
+    async fn make_sure(&self) -> Result<(), Rejection> {
+        for _ in 0..SURE_WITHIN.as_millis() / SURE_LOOK.as_millis() {
+            if self.is_sure() {
+                return Ok(());
+            }
+            tokio::time::sleep(SURE_LOOK).await;
+        }
+        Err(Rejection::new(ErrorType::Internal).because("the store does not answer"))
+    }
+
+    /// Lets go of the sessions that went on elsewhere while the lease had run out.
+    pub(crate) async fn look_at_sessions(self: Rc<Self>) {
+        let lapses = self.shared.lease.lapses();
+        let sessions: Vec<Id> = self.sessions.borrow().keys().cloned().collect();
+        for some in sessions.chunks(LOOKED_AT_ONCE) {
+            futures_util::future::join_all(some.iter().map(|session| self.look_at_session(session))).await;
+        }
+        tracing::info!(sessions = sessions.len(), "the lease had run out; looked which sessions live here");
+        self.sure.set(self.sure.get().max(lapses));
+    }
+
+    async fn look_at_session(&self, session: &Id) {
+        loop {
+            match self.session_row(session).await {
+                Ok(Some((_, row))) if row.node == self.shared.node => return,
+                Ok(_) => break,
+                Err(_) => tokio::time::sleep(SURE_LOOK).await,
+            }
+        }
+        if let Some(stale) = self.session_here(session) {
+            // Its mailbox may be full of what came while the node stood still.
+            let _ = stale.send(SessionMessage::Shed).await;
+        }
     }
 
     fn session_here(&self, session: &Id) -> Option<Addr<SessionActor>> {
@@ -80,6 +140,7 @@ impl Hub {
     /// As [`Hub::session`].
     pub async fn find(self: &Rc<Self>, session_id: &Id) -> Result<Place, Rejection> {
         let session = ids::digest(session_id);
+        self.make_sure().await?;
         if let Some(address) = self.session_here(&session) {
             return Ok(Place::Here(address));
         }
@@ -89,7 +150,7 @@ impl Hub {
         {
             return Ok(Place::There(row.node));
         }
-        self.session(session_id).await.map(|_| Place::Came)
+        self.session(session_id, || true).await.map(|_| Place::Came)
     }
 
     pub(crate) async fn session_row(&self, session: &Id) -> Result<Option<(u64, SessionRow)>, Rejection> {
@@ -114,6 +175,7 @@ impl Hub {
     ) -> Result<Option<Addr<SessionActor>>, Rejection> {
         let parked = row.parked.take();
         let known = row.ceiling;
+        row.epoch += 1;
         row.node.clone_from(&self.shared.node);
         if parked.is_none() {
             // Which numbers below the ceiling were used is not known: it goes on above.
@@ -139,7 +201,8 @@ impl Hub {
         };
         tracing::debug!(%session, user = %row.user, exactly = parked.is_some(), "a session goes on here");
         let birth = Birth::Again(parked);
-        let which = Which { id: session.clone(), shard, user: row.user, version: version + 1 };
+        let which =
+            Which { id: session.clone(), shard, user: row.user, version: version + 1, epoch: row.epoch };
         Ok(Some(SessionActor::open(self.clone(), which, machine, birth, None)))
     }
 
@@ -169,12 +232,11 @@ impl Hub {
     }
 
     /// A session is wanted elsewhere.
-    pub(crate) fn park(self: &Rc<Self>, seat: Seat, token: u64, session: &Id) {
+    pub(crate) fn park(self: &Rc<Self>, seat: Seat, token: u64, session: &Id, life: u64) {
         let found = self.sessions.borrow().get(session).cloned();
         let parks = found.is_some_and(|address| {
-            address
-                .try_send(SessionMessage::Park(Some((seat.clone(), token)), CloseReason::Superseded))
-                .is_ok()
+            let asker = Some((seat.clone(), token));
+            address.try_send(SessionMessage::Park(asker, CloseReason::Superseded, life)).is_ok()
         });
         if !parks {
             self.send(&seat, Letter::Asked(token, AskedOutcome::Done(Value::Null)));
@@ -182,14 +244,24 @@ impl Hub {
     }
 
     /// Has a session leave the node that it lives on. Whether that node said in time that it did.
-    pub(crate) async fn fetch(self: &Rc<Self>, node: &Id, session: &Id, shard: Shard) -> bool {
+    async fn fetch(
+        self: &Rc<Self>,
+        row: &SessionRow,
+        session: &Id,
+        shard: Shard,
+        wanted: &impl Fn() -> bool,
+    ) -> bool {
+        let (node, life) = (&row.node, row.epoch);
         let (token, receiver) = self.questions.open();
         let there = Seat { node: node.clone(), arbiter: self.shared.arbiter(shard) };
         let mut answer = std::pin::pin!(receiver);
         let mut left = false;
         for _ in 0..FETCH_ASKED {
+            if !self.placement().is_live(node) || !wanted() {
+                break; // nobody will answer, or nobody asks any more
+            }
             let (seat, session) = (self.seat.clone(), session.clone());
-            self.send(&there, Letter::Park { seat, token, session, shard });
+            self.send(&there, Letter::Park { seat, token, session, shard, life });
             if let Ok(answer) = tokio::time::timeout(FETCH / FETCH_ASKED, &mut answer).await {
                 left = matches!(answer, Ok(Ok(_)));
                 break;
@@ -201,15 +273,15 @@ impl Hub {
 
     /// Tells a node that did not answer that a session of its has gone on here, until it must have heard:
     /// its connection would go on beside the new one.
-    pub(crate) fn tell_taken(self: &Rc<Self>, node: &Id, session: &Id, shard: Shard) {
+    fn tell_taken(self: &Rc<Self>, (node, life): &(Id, u64), session: &Id, shard: Shard) {
         let there = Seat { node: node.clone(), arbiter: self.shared.arbiter(shard) };
-        let (hub, session) = (self.clone(), session.clone());
+        let (hub, session, life) = (self.clone(), session.clone(), *life);
         actix::spawn(async move {
             for wait in [1, 3, 9, 27] {
                 tokio::time::sleep(Duration::from_secs(wait)).await;
                 let (seat, session) = (hub.seat.clone(), session.clone());
                 // Nobody waits for the answer.
-                hub.send(&there, Letter::Park { seat, token: u64::MAX, session, shard });
+                hub.send(&there, Letter::Park { seat, token: u64::MAX, session, shard, life });
             }
         });
     }
@@ -227,7 +299,7 @@ impl Hub {
         let sessions: Vec<_> = self.sessions.borrow().values().cloned().collect();
         let gap = over / (sessions.len().max(1) as u32);
         for session in sessions {
-            let _ = session.try_send(SessionMessage::Park(None, CloseReason::GoingAway));
+            let _ = session.try_send(SessionMessage::Park(None, CloseReason::GoingAway, u64::MAX));
             if !gap.is_zero() {
                 tokio::time::sleep(gap).await;
             }
@@ -238,7 +310,7 @@ impl Hub {
                 break;
             }
             for session in self.sessions.borrow().values() {
-                let _ = session.try_send(SessionMessage::Park(None, CloseReason::GoingAway));
+                let _ = session.try_send(SessionMessage::Park(None, CloseReason::GoingAway, u64::MAX));
             }
             tokio::time::sleep(PARKED_LOOK).await;
         }

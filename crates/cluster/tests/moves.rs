@@ -218,7 +218,7 @@ async fn a_session_that_is_asked_for_several_times_at_once_is_one() {
     let here = &cluster.nodes[0];
     let asks = (0..8).map(|_| {
         let id = guest.session_id.as_str().into();
-        here.on(here.arbiter_of(&guest.session_id), |hub| async move { hub.session(&id).await })
+        here.on(here.arbiter_of(&guest.session_id), |hub| async move { hub.session(&id, || true).await })
     });
     let found: Vec<_> =
         futures_util::future::join_all(asks).await.into_iter().map(|s| s.unwrap().unwrap()).collect();

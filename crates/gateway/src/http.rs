@@ -91,8 +91,7 @@ async fn ready(context: web::Data<Shared>) -> HttpResponse {
             None => "ready\n".to_owned(),
         })
     } else {
-        HttpResponse::ServiceUnavailable()
-            .body("not ready: the store can't be reached, the node owns no shard yet, or it is stopping\n")
+        HttpResponse::ServiceUnavailable().body(format!("not ready: {}\n", context.node.unready()))
     }
 }
 

@@ -125,7 +125,8 @@ async fn answer(context: &Shared, arbiter: u16, header: Bytes) -> Result<Vec<Str
                 Some(Answer::Silence) if polls => return Ok(Vec::new()),
                 Some(Answer::Silence) | None => return Err(Trouble::Again("no answer in time\n")),
                 Some(Answer::Gone) => {
-                    let session = node.on(arbiter, move |hub| async move { hub.session(&session_id).await });
+                    let session =
+                        node.on(arbiter, move |hub| async move { hub.session(&session_id, || true).await });
                     session.await.unwrap_or_else(busy).map_err(lost)?;
                     return Err(Trouble::Again(MOVED));
                 }

@@ -265,8 +265,10 @@ impl WebSocket {
                 };
                 let node = self.context().node.clone();
                 let arbiter = node.arbiter_of(&session_id);
+                let way = ctx.address().recipient::<Outgoing>();
                 let finding = async move {
-                    node.on(arbiter, move |hub| async move { hub.session(&session_id).await }).await
+                    let wanted = move || way.connected();
+                    node.on(arbiter, move |hub| async move { hub.session(&session_id, wanted).await }).await
                 };
                 self.open(finding, action_id, Some(act), ctx);
             }

@@ -2,7 +2,11 @@
 
 mod support;
 
+use futures_util::future::join_all;
 use levee_client::chat::{Crowd, Plan, Talk};
+use levee_client::http::Http;
+use levee_client::session::Target;
+use levee_client::{Address, Event, Events};
 use levee_testbed::{Redis, Signal};
 use std::time::Duration;
 use support::cluster::Cluster;
@@ -11,6 +15,9 @@ use tokio::sync::{Mutex, watch};
 
 const CUSTOMERS: usize = 30;
 const AGENTS: usize = 6;
+
+/// Messages of a burst.
+const BURST: usize = 1_000;
 
 /// One cluster at a time: nine servers on two cores would test the scheduler.
 static ALONE: Mutex<()> = Mutex::const_new(());
@@ -89,6 +96,60 @@ async fn without_redis_the_chat_goes_on() {
             redis.again().expect("its start");
         })
         .await;
+    })
+    .await;
+}
+
+/// The sum of a figure over all nodes.
+async fn figure(nodes: &[Address], name: &str) -> u64 {
+    let mut sum = 0.0;
+    for node in nodes {
+        let text = Http::new(node.clone()).get("/metrics").await.expect("figures").text();
+        let lines = text.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
+        sum += lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>();
+    }
+    sum as u64
+}
+
+/// Waits for so many messages.
+async fn take(events: &mut Events, count: usize) {
+    let is_message = |event: &Event| event.name() == "message_received";
+    for _ in 0..count {
+        events.find("a message", is_message).await.expect("a message");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_share_frames_between_nodes_and_take_none_within_one() {
+    let _alone = ALONE.lock().await;
+    within(Duration::from_secs(120), async {
+        let cluster = Cluster::start(2).await;
+        let nodes = cluster.nodes();
+        for (other, stays) in [(0, true), (1, false)] {
+            let mut here = cluster.guest(0, "here").await;
+            let mut there = cluster.guest(other, "there").await;
+            let channel = here.create_channel(serde_json::json!({})).await.expect("a channel");
+            there.join_channel(&channel).await.expect("to be in it");
+            here.events.named("channel_member_joined").await.expect("both are there");
+            let to = Target::Channel(channel);
+            let (letters, frames) = (
+                figure(&nodes, "levee_bus_letters_total").await,
+                figure(&nodes, "levee_bus_publishes_total").await,
+            );
+            let texts: Vec<String> = (0..BURST).map(|number| number.to_string()).collect();
+            let sending = join_all(texts.iter().map(|text| here.send_text(&to, text)));
+            let (sent, ()) = tokio::join!(sending, take(&mut there.events, BURST));
+            assert!(sent.iter().all(Result::is_ok));
+            let letters = figure(&nodes, "levee_bus_letters_total").await - letters;
+            let frames = figure(&nodes, "levee_bus_publishes_total").await - frames;
+            eprintln!("{BURST} messages, {letters} letters between nodes, {frames} frames");
+            if stays {
+                assert_eq!((letters, frames), (0, 0), "both people are on one node");
+            } else {
+                assert!(letters >= BURST as u64, "they are on two nodes");
+                assert!(frames < BURST as u64 / 2, "frames carry several letters");
+            }
+        }
     })
     .await;
 }

@@ -2,9 +2,9 @@
 //!
 //! The store keeps *streams* of records, *snapshots* of what streams add up to, a *directory* of
 //! versioned rows, an *agenda* of what must still happen, the leases of *shards*, and *post* that the bus
-//! could not carry. It never knows
-//! what a record means: bodies are opaque bytes, and the few columns that can be asked (kind, author,
-//! flags, time) mean whatever the floors above agree on.
+//! could not carry. It never knows what a record means: bodies are opaque bytes, and the few columns that can
+//! be asked (kind, author, flags, time) mean whatever the floors above agree on. Beside all that, and apart
+//! from it, [`blobs`] keeps the bytes of attachments.
 //!
 //! Invariants that every backend keeps, shown by [`conformance`]:
 //! - a [`Commit`] is applied whole or not at all, and is synced before `commit` returns;
@@ -13,6 +13,7 @@
 //! - a failing commit never fails another one that happened to share its transaction.
 
 mod batch;
+pub mod blobs;
 mod cache;
 mod clock;
 mod error;

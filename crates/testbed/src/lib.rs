@@ -1,15 +1,20 @@
 //! Real servers for tests and fault runs: PostgreSQL and Redis, each with a folder and a port of its own,
-//! each gone when its handle is dropped. They can be killed, stopped, paused and started again.
+//! each gone when its handle is dropped. They can be killed, stopped, paused and started again. With the
+//! feature `s3` there is an S3 server too.
 //!
 //! Nothing here is part of what is shipped.
 
 mod postgres;
 mod process;
 mod redis;
+#[cfg(feature = "s3")]
+mod s3;
 
 pub use postgres::Postgres;
 pub use process::{Signal, free_port, signal};
 pub use redis::Redis;
+#[cfg(feature = "s3")]
+pub use s3::S3;
 
 /// What goes wrong: in words, for whoever runs a test.
 pub type Result<T, E = String> = std::result::Result<T, E>;

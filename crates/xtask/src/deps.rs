@@ -30,6 +30,8 @@ static NEEDS: &[Need] = &[
     need(&["postgres", "initdb"], "postgresql", "is the store of several nodes"),
     need(&["redis-server"], "redis-server", "carries letters between nodes"),
     need(&["redis-sentinel"], "redis-sentinel", "watches over Redis"),
+    need(&["ip"], "iproute2", "gives the nodes of a fault run hosts of their own"),
+    need(&["nft"], "nftables", "cuts such hosts off"),
     need(&["setpriv"], "util-linux", "runs PostgreSQL as somebody else than root"),
     Need {
         required: false,

@@ -8,6 +8,7 @@ mod browser;
 mod chart;
 mod demo;
 mod deps;
+mod faults;
 mod floors;
 mod generate;
 mod mutants;
@@ -76,6 +77,21 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Break one thing after the other in a cluster under load, and see that all promises are kept.
+    ///
+    /// Further arguments are handed on to the run, for example `cargo xtask faults --only Redis`; `--list` names
+    /// the rows. Without root or network namespaces, the rows that cut a node off are skipped.
+    Faults {
+        /// Build for release, and write ten times as many messages.
+        #[arg(long)]
+        long: bool,
+        /// Write the figures into docs/reliability.md.
+        #[arg(long)]
+        document: bool,
+        /// Arguments of the run.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Show the acceptance lines of the first landing, one line each.
     Accept {
         /// Only these lines.
@@ -106,6 +122,7 @@ fn run(command: Command) -> Result<()> {
         Command::Generate { check } => generate::run(&repo, check),
         Command::Mutants { filter, list } => mutants::run(&repo, filter.as_deref(), list),
         Command::Bench { arguments } => bench::run(&repo, &arguments),
+        Command::Faults { long, document, arguments } => faults::run(&repo, long, document, &arguments),
         Command::Accept { only } => accept::run(&repo, &only),
     }
 }

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: every check of the project, part by part.
 
 use crate::repo::Repo;
-use crate::{browser, chart, demo, deps, floors, generate, shell, tidy, tools};
+use crate::{browser, chart, demo, deps, faults, floors, generate, shell, tidy, tools};
 use anyhow::{Result, bail};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -40,6 +40,9 @@ static PARTS: &[Part] = &[
         passed(cargo(repo, &["test", "--workspace", "--locked"]))
     }),
     part("seeds", "chats on networks that lose, repeat and delay", |repo| passed(seeds(repo))),
+    part("faults", "a cluster under load, and one fault after the other", |repo| {
+        passed(faults::run(repo, false, false, &[]))
+    }),
     part("helm", "the chart lints and renders", |repo| passed(chart::run(repo))),
     part("docker", "the Dockerfile lints", hadolint),
     part("book", "the documentation builds", book),

@@ -25,6 +25,8 @@ const HEARTBEAT: Duration = Duration::from_millis(500);
 const REMEMBERED: Duration = Duration::from_secs(60);
 /// For how long it may not hear itself.
 const SILENCE: Duration = Duration::from_secs(2);
+/// How often it looks whether it did.
+const WATCH: Duration = Duration::from_millis(100);
 /// How long it waits between tries to connect, at first and at most.
 const RETRY: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
 /// How many frames may wait to be read.
@@ -123,6 +125,8 @@ impl Link {
         }
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut watch = tokio::time::interval(WATCH);
+        watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut echo = Instant::now();
         let mut heard = false;
         let mut under_way: Option<BoxFuture<'static, Round>> = None;
@@ -151,11 +155,13 @@ impl Link {
                     if outgoing.is_closed() {
                         return "it was closed".into();
                     }
-                    // Time that this process stood still is not silence of Redis': what came is read first.
+                    beat = true;
+                }
+                // Time that this process stood still is not silence of Redis': what came is read first.
+                _ = watch.tick() => {
                     if echo.elapsed() > SILENCE && pushes.is_empty() {
                         return format!("it did not hear itself for {SILENCE:?}");
                     }
-                    beat = true;
                 }
                 () = outgoing.more(), if !waits => waits = true,
                 () = async { tokio::time::sleep_until(linger.unwrap_or_else(tokio::time::Instant::now)).await },

@@ -42,7 +42,8 @@ pub struct Options {
     pub binary: bool,
     /// How long an event may wait for an action that takes its acknowledgement along.
     pub acknowledge_after: Duration,
-    /// Send something at least this often; three of these without a sign of life mean a lost connection.
+    /// Send something at least this often; three of these without a sign of life mean a lost connection, as does
+    /// a request for an action that takes so long.
     pub keep_alive: Duration,
     /// How long a reply may take, reconnections included.
     pub reply_timeout: Duration,

@@ -107,7 +107,8 @@ impl Driver {
             if let Some(Value::Object(mut header)) = header {
                 header.insert("session_id".to_owned(), self.parts.core.session_id().into());
                 let http = self.for_actions.take();
-                self.sending = Some(self.request(http, Value::Object(header)));
+                let request = self.request(http, Value::Object(header));
+                self.sending = Some(self.in_time(request));
             }
         }
     }
@@ -117,6 +118,15 @@ impl Driver {
         Box::pin(async move {
             let answer = requests::poll(&mut http, &header).await;
             (http, answer)
+        })
+    }
+
+    /// A request that is to be answered at once. One that is not means what silence means to a WebSocket.
+    fn in_time(&self, request: Request) -> Request {
+        let (limit, address) = (self.parts.options.keep_alive * 3, self.address.clone());
+        Box::pin(async move {
+            let late = || (Http::new(address), Err(Error::Timeout("an answer".into())));
+            tokio::time::timeout(limit, request).await.unwrap_or_else(|_| late())
         })
     }
 

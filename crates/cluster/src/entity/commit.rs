@@ -129,7 +129,8 @@ impl<M: Machine> EntityActor<M> {
                 self.load(ctx);
             }
             StoreError::Full => {
-                tracing::error!(stream = %self.stream, "the disk is full");
+                self.hub.shared.metrics.drop("disk_full");
+                self.hub.shared.set_full(true);
                 self.failed(batch, ctx);
             }
             error => {

@@ -16,14 +16,14 @@ const SESSIONS: usize = 256;
 pub(super) struct Late(HashMap<Id, Open>);
 
 struct Open {
-    /// The node that the session lives on: clocks of two nodes are not compared.
-    node: Id,
+    /// The session's life: the clocks of two nodes are not compared.
+    epoch: u64,
     since: u64,
     heard: Instant,
 }
 
 impl Late {
-    /// Whether an action of a session on another node is the copy of one that was settled.
+    /// Whether an action is the copy of one that was settled, or comes from a life of the session that is over.
     pub(super) fn is(&mut self, act: &Act) -> bool {
         if act.admitted == 0 {
             return false;
@@ -31,14 +31,13 @@ impl Late {
         if self.0.len() >= SESSIONS && !self.0.contains_key(&act.asker.id) {
             self.0.retain(|_, open| open.heard.elapsed() < ON_ITS_WAY);
         }
-        let node = &act.asker.seat.node;
-        let new = || Open { node: node.clone(), since: 0, heard: Instant::now() };
+        let new = || Open { epoch: act.epoch, since: 0, heard: Instant::now() };
         let open = self.0.entry(act.asker.id.clone()).or_insert_with(new);
-        if open.node != *node {
+        if open.epoch < act.epoch {
             *open = new();
         }
         open.heard = Instant::now();
-        let late = act.admitted < open.since;
+        let late = act.epoch < open.epoch || act.admitted < open.since;
         open.since = open.since.max(act.oldest);
         late
     }

@@ -87,6 +87,7 @@ impl SessionActor {
             after: None,
             admitted: 0,
             oldest: 0,
+            epoch: self.epoch,
             action: Some(action),
         };
         self.pass_on(stream, act, ctx);

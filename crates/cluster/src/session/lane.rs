@@ -66,6 +66,7 @@ impl SessionActor {
         self.admitted = crate::now().max(self.admitted + 1);
         act.admitted = self.admitted;
         act.oldest = self.oldest().unwrap_or(self.admitted);
+        let sure = self.hub.is_sure();
         let lane = self.lanes.or_default(&stream);
         act.after =
             lane.acts.iter().rev().find(|sent| is_kept(&sent.act)).and_then(|sent| sent.act.asker.action_id);
@@ -75,7 +76,7 @@ impl SessionActor {
         if first {
             (lane.to, lane.sent) = (owner.clone(), Some(now));
         }
-        if lane.to == owner && !lane.again {
+        if lane.to == owner && !lane.again && sure {
             if owner.is_some() {
                 self.hub.route(stream, Job::Act(Box::new(act)));
             }
@@ -126,6 +127,11 @@ impl SessionActor {
         let Some(lane) = self.lanes.get_mut(stream) else { return };
         lane.again = false;
         lane.sent = Some(Instant::now());
+        if !self.hub.is_sure() {
+            // Another node may have taken the session: what it sends could take effect a second time.
+            lane.to = None;
+            return;
+        }
         lane.to.clone_from(&owner);
         if owner.is_none() {
             return; // until there is one
@@ -155,7 +161,9 @@ impl SessionActor {
         let (mut late, mut hopeless) = (Vec::new(), Vec::new());
         for (stream, lane) in self.lanes.iter() {
             let owner = self.hub.shared.placement.owner(stream.shard()).map(|owner| owner.node);
-            if owner != lane.to || lane.sent.is_none_or(|sent| sent.elapsed() >= AGAIN) {
+            let lost =
+                |sent: Instant| sent.elapsed() >= AGAIN || self.hub.lost.get().is_some_and(|at| sent < at);
+            if owner != lane.to || lane.sent.is_none_or(lost) {
                 late.push(stream.clone());
             }
             let given_up = lane.acts.iter().filter(|sent| sent.since.elapsed() >= PATIENCE);

@@ -1,7 +1,7 @@
 //! Leaving this node: the session's whole state goes into its row, and whichever node the client comes
 //! back to goes on with it exactly.
 
-use super::{Beginning, CloseReason, Connection, Following, Outgoing, SessionActor, SessionMessage};
+use super::{Beginning, Birth, CloseReason, Connection, Following, Outgoing, SessionActor, SessionMessage};
 use crate::letter::{AskedOutcome, Letter, Seat};
 use actix::prelude::*;
 use levee_domain::Command;
@@ -73,17 +73,28 @@ impl SessionActor {
         self.write_parked(asker, 0, ctx);
     }
 
+    /// Tells whoever asked for it that the life that was meant does not live here any more.
+    pub(super) fn has_left(&self, asker: Option<(Seat, u64)>) {
+        if let Some((seat, token)) = asker {
+            self.hub.send(&seat, Letter::Asked(token, AskedOutcome::Done(Value::Null)));
+        }
+    }
+
     fn write_parked(&mut self, asker: Option<(Seat, u64)>, tried: u32, ctx: &mut Context<Self>) {
         if self.flags.saving {
             // What is being written has the version that this must build upon.
             ctx.run_later(Duration::from_millis(20), move |actor, ctx| actor.write_parked(asker, tried, ctx));
             return;
         }
-        let begun = !matches!(self.beginning.as_deref(), Some(Beginning { birth: Some(_), .. }));
-        let parked = begun.then(|| Parked {
-            session: self.machine.pack(),
-            follows: self.follows.iter().map(|(stream, following)| parked(stream, following)).collect(),
-        });
+        let follows = match self.beginning.as_deref() {
+            // It has not begun: it stands to its streams as it did where it came from.
+            Some(Beginning { birth: Some(Birth::Again(parked)), .. }) => {
+                parked.as_deref().map(|parked| parked.follows.clone())
+            }
+            Some(Beginning { birth: Some(Birth::New { .. }), .. }) => None,
+            _ => Some(self.follows.iter().map(|(stream, following)| parked(stream, following)).collect()),
+        };
+        let parked = follows.map(|follows| Parked { session: self.machine.pack(), follows });
         let ceiling = self.machine.ceiling();
         let mut row = self.row(ceiling);
         row.node = Default::default();
@@ -107,9 +118,7 @@ impl SessionActor {
                     actor.hub.shared.metrics.parked.inc();
                 }
             }
-            if let Some((seat, token)) = asker {
-                actor.hub.send(&seat, Letter::Asked(token, AskedOutcome::Done(Value::Null)));
-            }
+            actor.has_left(asker);
             actor.flags.ended = true;
             actor.hub.sessions.borrow_mut().remove(&actor.id);
             ctx.stop();

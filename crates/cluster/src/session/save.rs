@@ -33,6 +33,9 @@ impl SessionActor {
                     actor.check_row(ctx);
                 }
                 Err(error) => {
+                    if matches!(error, levee_store::StoreError::Full) {
+                        actor.hub.shared.set_full(true);
+                    }
                     tracing::warn!(%error, "a session was not saved; trying again");
                     actor.flags.dirty = true;
                     actor.look_soon();
@@ -74,6 +77,7 @@ impl SessionActor {
             ceiling,
             cursors: self.machine.cursors().iter().map(|(stream, seq)| (stream.key(), *seq)).collect(),
             node: self.hub.shared.node.clone(),
+            epoch: self.epoch,
             parked: None,
         }
     }

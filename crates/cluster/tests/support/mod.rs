@@ -148,7 +148,8 @@ impl Client {
         let (sender, events) = mpsc::unbounded_channel();
         let way = Connection::Socket(Ear { sender }.start().recipient(), Arc::<Flow>::default());
         let id = self.session_id.as_str().into();
-        let found = node.on(node.arbiter_of(&self.session_id), |hub| async move { hub.session(&id).await });
+        let found =
+            node.on(node.arbiter_of(&self.session_id), |hub| async move { hub.session(&id, || true).await });
         self.session = found.await.expect("the node runs").expect("the session is not lost");
         self.events = events;
         let connect = SessionMessage::Connect(way, rand::random(), Some(self.last_event));

@@ -39,6 +39,12 @@ impl Conversation {
             }
             Form::Channel if accepted > self.accepted => {
                 step.records.push(ConversationRecord::Accepted { accepted });
+                if self.attrs.suspended.is_some() {
+                    // The customer had left too, for the queue.
+                    let attrs = ChannelAttrs { suspended: None, ..self.attrs.clone() };
+                    let (realm, cause) = (self.realm.clone(), Some("audience_accept".into()));
+                    step.records.push(ConversationRecord::Changed { realm, attrs, cause });
+                }
                 for (user, member) in members.filter(|(user, _)| !self.members.contains_key(user)) {
                     step.records.push(ConversationRecord::Joined { user: user.clone(), member });
                     let seq = at.seq + step.records.len() as u64;

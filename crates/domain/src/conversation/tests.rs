@@ -81,6 +81,20 @@ fn a_customer_whose_agent_vanished_goes_back_to_the_queue_and_is_met_again() {
 }
 
 #[test]
+fn a_customer_who_left_the_channel_for_the_queue_is_in_it_again_and_can_write() {
+    let mut table = Table::new();
+    accepted(&mut table, "agent", 3);
+    look(&mut table);
+    sought(&mut table, "agent", false);
+    look(&mut table);
+    table.act("customer", "part_channel", json!({"channel_id": ID}), &[]).unwrap();
+    let again = accepted(&mut table, "other", 9);
+    let joined = [("customer", "Joined"), ("other", "Joined")];
+    assert_eq!(forwards(&again), joined.map(|(user, name)| (Stream::user(&user.into()), name.into())));
+    assert_eq!(messages(&say(&mut table, "customer", "and then").unwrap()), 1);
+}
+
+#[test]
 fn an_audience_that_is_over_is_not_looked_after() {
     let mut table = Table::new();
     accepted(&mut table, "agent", 3);

@@ -179,8 +179,7 @@ fn a_deleted_queue_lets_everybody_go() {
 }
 
 fn come_back(table: &mut Table<Queue>, audience: &Id, seq: u64) -> Step<Entry<QueueRecord>> {
-    let waiter =
-        json!({"audience": audience, "user": "a", "card": {}, "since": 1, "metadata": null});
+    let waiter = json!({"audience": audience, "user": "a", "card": {}, "since": 1, "metadata": null});
     table.order(json!({"Return": {"waiter": waiter, "conversation": "00c", "seq": seq}})).unwrap()
 }
 

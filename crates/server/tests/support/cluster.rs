@@ -1,6 +1,7 @@
 //! Several nodes on one PostgreSQL and one Redis, behind a balancer.
 
 use super::balancer::Balancer;
+use super::people::Person;
 use super::process::Server;
 use levee_client::Address;
 use levee_testbed::{Postgres, Redis, Signal};
@@ -31,6 +32,16 @@ impl Cluster {
     /// Where clients connect to.
     pub(crate) fn address(&self) -> Address {
         Address::plain("127.0.0.1", self.balancer.port())
+    }
+
+    /// Where each node is.
+    pub(crate) fn nodes(&self) -> Vec<Address> {
+        self.nodes.iter().map(Server::address).collect()
+    }
+
+    /// A guest whose session lives on a certain node.
+    pub(crate) async fn guest(&self, node: usize, name: &str) -> Person {
+        self.nodes[node].guest(name).await
     }
 
     /// Ends a node and starts it again.

@@ -1,7 +1,9 @@
 //! One suite that every backend must pass: many small checks, each on a fresh store, named for the
-//! behaviour that they show. Backends' tests call [`run`]; it is no part of the library's own work.
+//! behaviour that they show. Backends' tests call [`run`], those of blob stores [`blobs::run`]; it is no part
+//! of the library's own work.
 
 mod agenda;
+pub mod blobs;
 mod directory;
 mod post;
 mod reads;
@@ -21,15 +23,16 @@ use crate::{Commit, Epoch, NewRecord, NodeRow, Shard, Store};
 /// The store under check, as the floors above hold it.
 pub type Subject = Arc<dyn Store>;
 
-type Check = (&'static str, fn(Subject) -> Pin<Box<dyn Future<Output = ()> + Send>>);
+type Check<S = Subject> = (&'static str, fn(S) -> Pin<Box<dyn Future<Output = ()> + Send>>);
 
 /// A check takes well under a second; a backend over a slow network may take longer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Names the checks of a module, in the order in which they run.
 macro_rules! checks {
-    ($($name:ident),+ $(,)?) => {
-        pub(super) const CHECKS: &[super::Check] =
+    ($($name:ident),+ $(,)?) => { $crate::conformance::checks! { super::Subject; $($name),+ } };
+    ($subject:ty; $($name:ident),+ $(,)?) => {
+        pub(super) const CHECKS: &[super::Check<$subject>] =
             &[$((concat!(module_path!(), "::", stringify!($name)), |store| Box::pin($name(store)))),+];
     };
 }
@@ -51,20 +54,28 @@ where
         shards::CHECKS,
         post::CHECKS,
     ];
+    let count = run_all(&all.concat(), make).await;
+    assert!(count > 40, "only {count} checks ran");
+}
+
+/// Runs checks on any kind of subject, as [`run`] does, and answers how many there were.
+async fn run_all<S, F, Made>(checks: &[Check<S>], make: F) -> usize
+where
+    F: Fn() -> Made,
+    Made: Future<Output = S>,
+{
     let mut failed = Vec::new();
-    let mut count = 0;
-    for (name, check) in all.into_iter().flatten() {
-        let store = make().await;
-        count += 1;
+    for (name, check) in checks {
+        let subject = make().await;
         // A task of its own: a panic becomes an error and the others still run. So does one that hangs.
-        let mut task = tokio::spawn(check(store));
+        let mut task = tokio::spawn(check(subject));
         if !matches!(tokio::time::timeout(PATIENCE, &mut task).await, Ok(Ok(()))) {
             task.abort();
             failed.push(name.trim_start_matches("levee_store::conformance::"));
         }
     }
-    assert!(count > 40, "only {count} checks ran");
-    assert!(failed.is_empty(), "{} of {count} checks failed: {failed:#?}", failed.len());
+    assert!(failed.is_empty(), "{} of {} checks failed: {failed:#?}", failed.len(), checks.len());
+    checks.len()
 }
 
 /// A shard held by a registered node.

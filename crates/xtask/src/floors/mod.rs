@@ -36,7 +36,11 @@ static PLACES: &[Place] = &[
     },
     place("levee-server", 4),
     Place { only: Some(&[]), actix: false, ..place("levee-testbed", 0) },
-    Place { only: Some(&["levee-proto", "levee-client"]), actix: false, ..place("levee-loadtest", 5) },
+    Place {
+        only: Some(&["levee-proto", "levee-client", "levee-testbed"]),
+        actix: false,
+        ..place("levee-loadtest", 5)
+    },
     Place { only: Some(&["levee-proto"]), actix: false, ..place("levee-xtask", 5) },
 ];
 
