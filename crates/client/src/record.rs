@@ -39,6 +39,8 @@ pub struct ReceivedMessage {
     pub message_id: String,
     /// What tells its text from all others: see [`key`].
     pub text: String,
+    /// How long ago it was sent, if its text tells: see [`unique_text`].
+    pub age: Option<Duration>,
 }
 
 /// All that a client saw of one session.
@@ -227,7 +229,8 @@ impl Inner {
         if new && own.is_none() {
             latency = age(&text).map(Latency::Delivery);
         }
-        self.record.received.push(ReceivedMessage { conversation, message_id, text });
+        let age = age(&text);
+        self.record.received.push(ReceivedMessage { conversation, message_id, text, age });
         latency
     }
 }

@@ -8,7 +8,7 @@ use levee_client::check::{Kind, Verdict, check};
 use levee_client::record::{Observer, Record};
 use levee_client::session::{State, guest};
 use levee_client::{Address, Events, Options, Session};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,6 +18,8 @@ use tokio::sync::watch;
 const SETTLE: Duration = Duration::from_secs(30);
 /// How many wait in the queue that nobody serves.
 const WAITING: usize = 3;
+/// How many of the slowest messages are told of when something was wrong.
+const SLOWEST: usize = 6;
 /// How long a position may take to come.
 const POSITION: Duration = Duration::from_secs(10);
 
@@ -107,6 +109,8 @@ pub(crate) struct Load {
     waiting: Waiting,
     pub(crate) meter: Meter,
     before: Totals,
+    /// How many messages had come to each at the last look.
+    came: HashMap<String, usize>,
 }
 
 impl Load {
@@ -137,7 +141,7 @@ impl Load {
             crowds.push(crowd);
         }
         let waiting = Waiting::begin(address, options).await?;
-        Ok(Self { size: size.clone(), crowds, waiting, meter, before: Totals::default() })
+        Ok(Self { size: size.clone(), crowds, waiting, meter, before: Totals::default(), came: HashMap::new() })
     }
 
     /// Has everybody write while something happens, until enough was written; then waits for what is under
@@ -200,8 +204,14 @@ impl Load {
     async fn look(&mut self, talks: &[Talk]) -> Result<Part> {
         let mut now = Totals::default();
         let mut part = Part::default();
+        let mut slow = Vec::new();
         for crowd in &self.crowds {
             let records = crowd.records();
+            for record in &records {
+                let from = self.came.insert(record.who.clone(), record.received.len()).unwrap_or_default();
+                let came = record.received[from..].iter();
+                slow.extend(came.filter_map(|message| Some((message.age?, record.who.clone(), message.text.clone()))));
+            }
             let verdict = check(&records, &crowd.histories().await.context("reading histories")?);
             now.add(&verdict, &records);
             let old = self.before.lost + self.before.doubled + self.before.disordered;
@@ -213,6 +223,9 @@ impl Load {
             now.reconnects +=
                 records[polling..].iter().map(|record| u64::from(record.reconnects)).sum::<u64>();
         }
+        slow.sort_unstable_by(|a, b| b.cmp(a));
+        let told = |(age, who, text): &(Duration, String, String)| format!("{text} came to {who} after {age:.1?}");
+        part.examples.extend(slow.iter().take(SLOWEST).map(told));
         let before = std::mem::replace(&mut self.before, now.clone());
         part.refused = talks.iter().map(|talk| talk.refused).sum();
         part.unanswered = talks.iter().map(|talk| talk.unanswered).sum();

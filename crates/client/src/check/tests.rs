@@ -29,6 +29,7 @@ fn faultless() -> (Vec<Record>, Vec<History>) {
                 conversation: ROOM.to_owned(),
                 message_id: id.clone(),
                 text: text.clone(),
+                age: None,
             })
             .collect(),
         ..Record::default()
@@ -105,6 +106,7 @@ fn a_message_stored_twice_is_caught() {
                 conversation: ROOM.to_owned(),
                 message_id: again.0.clone(),
                 text: again.1.clone(),
+                age: None,
             };
             record.received.push(message);
         }
@@ -218,6 +220,7 @@ fn the_time_grows_with_the_number_of_messages_only() {
                 conversation: ROOM.to_owned(),
                 message_id: id.clone(),
                 text: text.clone(),
+                age: None,
             })
             .collect(),
         ..Record::default()
