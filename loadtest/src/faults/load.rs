@@ -141,7 +141,14 @@ impl Load {
             crowds.push(crowd);
         }
         let waiting = Waiting::begin(address, options).await?;
-        Ok(Self { size: size.clone(), crowds, waiting, meter, before: Totals::default(), came: HashMap::new() })
+        Ok(Self {
+            size: size.clone(),
+            crowds,
+            waiting,
+            meter,
+            before: Totals::default(),
+            came: HashMap::new(),
+        })
     }
 
     /// Has everybody write while something happens, until enough was written; then waits for what is under
@@ -210,7 +217,9 @@ impl Load {
             for record in &records {
                 let from = self.came.insert(record.who.clone(), record.received.len()).unwrap_or_default();
                 let came = record.received[from..].iter();
-                slow.extend(came.filter_map(|message| Some((message.age?, record.who.clone(), message.text.clone()))));
+                slow.extend(
+                    came.filter_map(|message| Some((message.age?, record.who.clone(), message.text.clone()))),
+                );
             }
             let verdict = check(&records, &crowd.histories().await.context("reading histories")?);
             now.add(&verdict, &records);
@@ -224,7 +233,8 @@ impl Load {
                 records[polling..].iter().map(|record| u64::from(record.reconnects)).sum::<u64>();
         }
         slow.sort_unstable_by(|a, b| b.cmp(a));
-        let told = |(age, who, text): &(Duration, String, String)| format!("{text} came to {who} after {age:.1?}");
+        let told =
+            |(age, who, text): &(Duration, String, String)| format!("{text} came to {who} after {age:.1?}");
         part.examples.extend(slow.iter().take(SLOWEST).map(told));
         let before = std::mem::replace(&mut self.before, now.clone());
         part.refused = talks.iter().map(|talk| talk.refused).sum();

@@ -34,10 +34,14 @@ enum Guard {
     Order,
     /// A session goes on elsewhere exactly where it was.
     Handover,
+    /// No customer is stranded when the agent vanishes.
+    Orphan,
+    /// A blob is whole or not there.
+    Blob,
 }
 
 impl Guard {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::Fence,
         Self::Dedup,
         Self::Acknowledgement,
@@ -45,6 +49,8 @@ impl Guard {
         Self::Sync,
         Self::Order,
         Self::Handover,
+        Self::Orphan,
+        Self::Blob,
     ];
 
     fn name(self) -> &'static str {
@@ -56,6 +62,8 @@ impl Guard {
             Self::Sync => "sync",
             Self::Order => "order",
             Self::Handover => "handover",
+            Self::Orphan => "orphan",
+            Self::Blob => "blob",
         }
     }
 }

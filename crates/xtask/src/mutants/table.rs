@@ -15,6 +15,16 @@ pub(super) static MUTANTS: &[Mutant] = &[
         test: &["--package", "levee-store", "--test", "memory"],
     },
     Mutant {
+        name: "a stale owner may write to a database",
+        guard: Guard::Fence,
+        edits: &[Edit {
+            file: "crates/store/src/batch.rs",
+            old: "fence(commit.shard, commit.epoch)?;",
+            new: "let _ = fence(commit.shard, commit.epoch);",
+        }],
+        test: &["--package", "levee-store", "--test", "postgres", "conform"],
+    },
+    Mutant {
         name: "SQLite is never told to sync",
         guard: Guard::Sync,
         edits: &[Edit {
@@ -113,6 +123,26 @@ pub(super) static MUTANTS: &[Mutant] = &[
             new: "row.parked = parked.map(Box::new).filter(|_| false);",
         }],
         test: &["--package", "levee-cluster", "--test", "moves"],
+    },
+    Mutant {
+        name: "a new owner does not take timers up",
+        guard: Guard::Orphan,
+        edits: &[Edit {
+            file: "crates/cluster/src/entity/timers.rs",
+            old: "open.iter().filter(|item| is_timer(item))",
+            new: "open.iter().filter(|item| is_timer(item)).take(0)",
+        }],
+        test: &["--package", "levee-cluster", "--test", "orphans"],
+    },
+    Mutant {
+        name: "a blob may lack a part",
+        guard: Guard::Blob,
+        edits: &[Edit {
+            file: "crates/store/src/blobs/local/files.rs",
+            old: "let (part, length) = open_part(folder, number, tag)?;",
+            new: "let Ok((part, length)) = open_part(folder, number, tag) else { break };",
+        }],
+        test: &["--package", "levee-store", "--test", "blobs"],
     },
     Mutant {
         name: "a session may live on two nodes",
