@@ -11,9 +11,12 @@ use levee_proto::Id;
 use levee_store::{AgendaItem, Shard};
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// How many items of a shard are looked at when it is taken over.
 const PAGE: usize = 10_000;
+/// After how long it is tried again to read an agenda.
+const DUE_AGAIN: Duration = Duration::from_secs(1);
 /// How many session rows one read brings.
 const ROWS: usize = 500;
 
@@ -52,8 +55,8 @@ impl Hub {
     /// Wakes every entity of some shards that has something left to do.
     pub(crate) async fn resume_agenda(self: Rc<Self>, shards: Vec<Shard>) {
         for shard in shards {
-            match self.shared.store.due(shard, u64::MAX, PAGE).await {
-                Ok(items) => {
+            match self.due(shard).await {
+                Some(items) => {
                     if items.len() == PAGE {
                         self.shared.metrics.drop("agenda_page");
                         tracing::error!(shard, "only {PAGE} items of the agenda are taken up");
@@ -66,7 +69,21 @@ impl Hub {
                         self.route(stream, Job::Wake);
                     }
                 }
-                Err(error) => tracing::error!(%error, shard, "the agenda can't be read"),
+                None => tracing::debug!(shard, "the shard went elsewhere before its agenda was read"),
+            }
+        }
+    }
+
+    /// All that is on a shard's agenda; `None` if the shard is another node's.
+    async fn due(&self, shard: Shard) -> Option<Vec<AgendaItem>> {
+        loop {
+            match self.shared.store.due(shard, u64::MAX, PAGE).await {
+                Ok(items) => return Some(items),
+                Err(error) => {
+                    tracing::warn!(%error, shard, "the agenda can't be read; trying again");
+                    self.placement().epoch(shard, &self.shared.node)?;
+                    tokio::time::sleep(DUE_AGAIN).await;
+                }
             }
         }
     }

@@ -73,6 +73,8 @@ pub(crate) struct EntityActor<M: Machine> {
     epoch: Option<Epoch>,
     /// Forwards that are not confirmed, per receiver in order; the first of each is under way.
     forwards: HashMap<Stream, VecDeque<(Id, Value)>>,
+    /// It looks after them.
+    watching: bool,
     /// When its timers ring.
     timers: BTreeMap<Timer, u64>,
     snapshot_at: u64,
@@ -103,6 +105,7 @@ impl<M: Machine> EntityActor<M> {
             lost: false,
             epoch: None,
             forwards: HashMap::new(),
+            watching: false,
             timers: BTreeMap::new(),
             snapshot_at: 0,
             rechecked: false,
@@ -133,7 +136,7 @@ impl<M: Machine> EntityActor<M> {
                 actor.busy = false;
                 actor.restore_timers(&open);
                 actor.restore_forwards(open);
-                actor.ring();
+                actor.watch_forwards(ctx);
                 actor.drain(ctx);
             }
             Err(StoreError::Damaged(reason)) => {
@@ -201,8 +204,6 @@ impl<M: Machine> EntityActor<M> {
             return self.confirmed(to, key);
         }
         if let Job::Wake = &job {
-            // One that loads does so when it is done.
-            self.ring();
             return self.drain(ctx);
         }
         if let Job::Act(act) = &job
@@ -223,6 +224,9 @@ impl<M: Machine> EntityActor<M> {
     fn drain(&mut self, ctx: &mut Context<Self>) {
         if self.lost && !self.busy {
             return self.fenced(Vec::new(), ctx);
+        }
+        if !self.busy {
+            self.ring();
         }
         if !self.busy && !self.inbox.is_empty() {
             match self.epoch_now() {
@@ -298,7 +302,12 @@ impl<M: Machine> EntityActor<M> {
                 self.hub.send(seat, Letter::Asked(*token, AskedOutcome::Refused(rejection)));
             }
             // Forwards come again; the rest may be lost.
-            Job::Forward { .. } | Job::Tell(_) | Job::Attach(_) | Job::Confirmed { .. } | Job::Wake => {}
+            Job::Forward { .. }
+            | Job::Tell(_)
+            | Job::Attach(_)
+            | Job::Confirmed { .. }
+            | Job::Ring(_)
+            | Job::Wake => {}
         }
     }
 

@@ -82,6 +82,14 @@ impl Follows {
         }
     }
 
+    /// Forgets the hubs of nodes that are gone: they follow nothing any more, and did not say so.
+    pub(crate) fn forget(&self, gone: &[Id]) {
+        self.elsewhere.borrow_mut().retain(|_, seats| {
+            seats.retain(|seat| !gone.contains(&seat.node));
+            !seats.is_empty()
+        });
+    }
+
     /// The streams of some shards that sessions here follow.
     pub(crate) fn of_shards(&self, shards: &[Shard]) -> Vec<Stream> {
         let streams = self.streams.borrow();

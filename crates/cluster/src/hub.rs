@@ -269,6 +269,9 @@ impl Hub {
         self.passivate();
         self.retry_attaching();
         self.relays.look(|node| self.shared.placement.is_live(node));
+        if self.shared.post_office.is_open() {
+            self.relays.end_old(TICK);
+        }
         if self.shared.overflowed[usize::from(self.seat.arbiter)].swap(false, Ordering::Relaxed) {
             self.letters_lost();
         }
@@ -285,8 +288,11 @@ impl Hub {
     /// Has those sessions look around that wait for something.
     pub(crate) fn have_sessions_look(&self) {
         let dirty = std::mem::take(&mut *self.dirty.borrow_mut());
-        for session in dirty.iter().filter_map(|id| self.sessions.borrow().get(id).cloned()) {
-            let _ = session.try_send(SessionMessage::Save);
+        let found = |id| Some((id, self.sessions.borrow().get(id).cloned()?));
+        for session in dirty.iter().filter_map(found) {
+            if let Err(SendError::Full(_)) = session.1.try_send(SessionMessage::Save) {
+                self.dirty.borrow_mut().insert(session.0.clone());
+            }
         }
     }
 

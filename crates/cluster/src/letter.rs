@@ -171,6 +171,8 @@ pub enum Job {
         /// Its name here.
         key: Id,
     },
+    /// A timer of this entity rings. Who gets its shard meanwhile has it on the agenda.
+    Ring(levee_domain::machine::Timer),
     /// Something may be on the agenda: load, and go on with it.
     Wake,
 }

@@ -67,10 +67,11 @@ impl Placement {
         changed
     }
 
-    /// Takes in which nodes are alive, and answers whether one of them is gone.
-    pub(crate) fn meet(&self, nodes: Vec<NodeRow>) -> bool {
+    /// Takes in which nodes are alive, and answers which of those before are gone.
+    pub(crate) fn meet(&self, nodes: Vec<NodeRow>) -> Vec<Key> {
         let mut known = self.nodes.write().unwrap_or_else(PoisonError::into_inner);
-        let gone = known.iter().any(|old| !nodes.iter().any(|new| new.node == old.node));
+        let mut gone: Vec<Key> = known.iter().map(|old| old.node.clone()).collect();
+        gone.retain(|old| !nodes.iter().any(|new| new.node == *old));
         *known = nodes;
         gone
     }

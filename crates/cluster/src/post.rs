@@ -20,6 +20,8 @@ const LOOK: Duration = Duration::from_millis(150);
 const COMPARE: Duration = Duration::from_secs(1);
 /// For how long it is looked for post after all hear each other again: what is on its way arrives.
 const AFTERWARDS: Duration = Duration::from_secs(10);
+/// After how long streams are asked for once more that could not be asked for.
+const HEADS_AGAIN: Duration = Duration::from_millis(500);
 /// How many letters one look takes at most.
 const AT_ONCE: usize = 2_000;
 /// How many letters may wait to be posted.
@@ -59,6 +61,16 @@ impl PostOffice {
         }
         *others = deaf;
         true
+    }
+
+    /// A node wrote by post: it does not hear itself, and is answered by post, though its registration does not
+    /// say so yet.
+    fn writes_by_post(&self, node: &str) {
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        if !others.iter().any(|other| other == node) {
+            others.push(node.into());
+            self.any.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Whether letters to a node go by the store.
@@ -128,19 +140,19 @@ impl Node {
 
     async fn post_letters(&self) {
         let shared = self.shared();
-        loop {
-            let letters = shared.post_office.take();
-            if letters.is_empty() {
-                return;
-            }
-            let count = letters.len() as u64;
-            match shared.store.post(&shared.node, letters).await {
-                Ok(()) => shared.metrics.posted.inc_by(count),
-                Err(error) => {
-                    // As on the bus: whoever misses one asks again.
-                    tracing::warn!(%error, count, "letters were lost");
-                    shared.metrics.dropped.with_label_values(&["post"]).inc_by(count);
-                }
+        let letters = shared.post_office.take();
+        if letters.is_empty() {
+            return;
+        }
+        // What is left, or comes meanwhile, waits for the next turn: fetching must not wait for it.
+        shared.post_office.more.notify_one();
+        let count = letters.len() as u64;
+        match shared.store.post(&shared.node, letters).await {
+            Ok(()) => shared.metrics.posted.inc_by(count),
+            Err(error) => {
+                // As on the bus: whoever misses one asks again.
+                tracing::warn!(%error, count, "letters were lost");
+                shared.metrics.dropped.with_label_values(&["post"]).inc_by(count);
             }
         }
     }
@@ -152,6 +164,7 @@ impl Node {
                 Ok(letters) => {
                     let count = letters.len();
                     for (from, letter) in letters {
+                        shared.post_office.writes_by_post(&from);
                         self.deliver(&from, &letter);
                     }
                     if count < AT_ONCE {
@@ -198,9 +211,12 @@ impl Node {
     fn look_at(&self, changed: &[Shard]) {
         for hub in self.shared().hubs.get().into_iter().flatten() {
             let changed = changed.to_vec();
-            let _ = hub.try_send(Run(Box::new(move |hub| {
+            let looking = hub.try_send(Run(Box::new(move |hub| {
                 actix::spawn(hub.look_at(changed));
             })));
+            if looking.is_err() {
+                self.look_at_store();
+            }
         }
     }
 }
@@ -211,7 +227,12 @@ impl Hub {
         let streams = self.follows.of_shards(&changed);
         for some in streams.chunks(1000) {
             let keys: Vec<Key> = some.iter().map(levee_domain::view::Stream::key).collect();
-            let Ok(heads) = self.store().heads(&keys).await else { return };
+            let heads = loop {
+                match self.store().heads(&keys).await {
+                    Ok(heads) => break heads,
+                    Err(_) => tokio::time::sleep(HEADS_AGAIN).await,
+                }
+            };
             for (stream, head) in some.iter().zip(heads) {
                 self.has_come_to(stream, head);
             }

@@ -10,7 +10,7 @@ use levee_proto::{Envelope, Id, ids};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// How long a node waits for events to answer a poll with; clients' requests end before that.
@@ -47,6 +47,8 @@ pub(crate) struct Relays(RefCell<HashMap<u64, Waiting>>);
 struct Waiting {
     node: Id,
     answer: oneshot::Sender<Answer>,
+    polls: bool,
+    since: Instant,
 }
 
 impl Relays {
@@ -55,6 +57,12 @@ impl Relays {
         for (_, waiting) in self.0.borrow_mut().extract_if(|_, waiting| !is_live(&waiting.node)) {
             let _ = waiting.answer.send(Answer::Gone);
         }
+    }
+
+    /// Ends polls that have waited for so long: while letters may get lost, nobody knows whether an answer will
+    /// come, and their clients poll again.
+    pub(crate) fn end_old(&self, age: Duration) {
+        self.0.borrow_mut().retain(|_, waiting| !waiting.polls || waiting.since.elapsed() < age);
     }
 
     /// Ends all: letters got lost.
@@ -73,7 +81,8 @@ impl Hub {
         };
         let token = rand::random();
         let (answer, receiver) = oneshot::channel();
-        self.relays.0.borrow_mut().insert(token, Waiting { node: node.clone(), answer });
+        let (polls, since) = (matches!(what, Relayed::Poll(_)), Instant::now());
+        self.relays.0.borrow_mut().insert(token, Waiting { node: node.clone(), answer, polls, since });
         let _forget = Forget { hub: &self, token };
         let session = ids::digest(session_id);
         let letter = Letter::Relay { seat: self.seat.clone(), token, session, shard, what };

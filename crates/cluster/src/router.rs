@@ -83,7 +83,12 @@ impl Hub {
                     self.shared.metrics.drop("held");
                 }
             }
-            Job::Ask { .. } | Job::Forward { .. } | Job::Attach(_) | Job::Confirmed { .. } | Job::Wake => {}
+            Job::Ask { .. }
+            | Job::Forward { .. }
+            | Job::Attach(_)
+            | Job::Confirmed { .. }
+            | Job::Ring(_)
+            | Job::Wake => {}
         }
     }
 

@@ -120,7 +120,7 @@ pub enum Emit {
 }
 
 /// What an entity does after a while, and why. How long that is, is a setting of the node's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Timer {
     /// See whether somebody still serves an audience: an agent may vanish without a word.
     Agent,

@@ -45,6 +45,10 @@ struct Arguments {
     /// Seconds for which Redis is away in the long rows.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     away: u64,
+    /// Tell of messages that took longer than is allowed, but don't count that as a fault: for machines that
+    /// have other things to do.
+    #[arg(long)]
+    lenient: bool,
     /// Only rows whose name contains one of these texts; may be given several times.
     #[arg(long, value_name = "TEXT")]
     only: Vec<String>,
@@ -186,6 +190,12 @@ async fn under_load(
             let part = load.through(happen(fault.what, &mut cluster, &meter, away)).await;
             let part = part.with_context(|| format!("in \"{}\"", fault.name))?;
             row.wrong = fault.complaint(&part);
+            if let Some(slow) = fault.is_slow(&part) {
+                println!("  {slow}");
+                if !arguments.lenient {
+                    row.wrong = Some(row.wrong.map_or(slow.clone(), |wrong| format!("{wrong}; {slow}")));
+                }
+            }
             if row.wrong.is_some() {
                 part.examples.iter().for_each(|example| println!("  {example}"));
                 for node in &cluster.nodes {

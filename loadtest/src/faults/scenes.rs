@@ -14,6 +14,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+/// Messages of a page of a history: large ones must fit into a session's buffer.
+const PAGE: u64 = 20;
 /// Customers for whom two agents race.
 const RACES: usize = 50;
 /// Events that a session may hold back in these scenes.
@@ -260,7 +262,7 @@ async fn history(reader: &Session, to: &Target) -> Result<Vec<String>> {
     let mut found: Vec<String> = Vec::new();
     loop {
         let wanted = json!({"message_types": ["ninchat.com/text"], "message_id": found.last().cloned().unwrap_or_default(),
-            "history_order": 1, "history_length": 50});
+            "history_order": 1, "history_length": PAGE});
         let page = reader.load_history(to, wanted).await?.messages;
         if page.is_empty() {
             return Ok(found);

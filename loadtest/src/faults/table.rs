@@ -112,12 +112,14 @@ impl Fault {
         if part.reconnects > 0 && self.stays {
             wrong.push(format!("{} connections were lost", part.reconnects));
         }
-        for (slowest, within) in part.slowest.iter().zip(self.within) {
-            if *slowest > within && within > 0.0 {
-                wrong.push(format!("{slowest:.1} s for a message, {within:.0} s are allowed"));
-            }
-        }
         (!wrong.is_empty()).then(|| wrong.join("; "))
+    }
+
+    /// Which message took too long, if one did.
+    pub(crate) fn is_slow(&self, part: &Part) -> Option<String> {
+        let mut rows = part.slowest.iter().zip(self.within).filter(|(_, within)| *within > 0.0);
+        let (slowest, within) = rows.find(|(slowest, within)| **slowest > *within)?;
+        Some(format!("{slowest:.1} s for a message, {within:.0} s are allowed"))
     }
 }
 

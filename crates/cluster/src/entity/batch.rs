@@ -195,6 +195,7 @@ fn input<M: Machine>(job: &mut Job) -> Result<Option<Input<M::Order>>, Rejection
             Ok(Some(Input::Action(actor.clone(), action, parts.clone())))
         }
         Job::Ask { order: value, .. } | Job::Forward { order: value, .. } | Job::Tell(value) => order(value),
+        Job::Ring(timer) => Ok(M::rings(*timer).map(Input::Order)),
         Job::Attach(_) | Job::Confirmed { .. } | Job::Wake => Ok(None),
     }
 }

@@ -14,6 +14,9 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// After how long an entity is loaded again whose commit failed.
+const LOAD_AGAIN: Duration = Duration::from_millis(500);
+
 /// A forward, as the agenda keeps it.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Forwarding {
@@ -137,7 +140,7 @@ impl<M: Machine> EntityActor<M> {
                 // Whether it was written is not known; what was is recognised by its commands.
                 tracing::warn!(%error, stream = %self.stream, "a commit failed; trying again");
                 self.again(batch.jobs());
-                ctx.run_later(Duration::from_millis(500), |actor, ctx| actor.load(ctx));
+                ctx.run_later(LOAD_AGAIN, |actor, ctx| actor.load(ctx));
             }
         }
     }
@@ -154,7 +157,8 @@ impl<M: Machine> EntityActor<M> {
         for done in batch.done {
             self.refuse(&done.job, rejection.clone());
         }
-        self.load(ctx);
+        // What is due is tried again after a while, not at once.
+        ctx.run_later(LOAD_AGAIN, |actor, ctx| actor.load(ctx));
     }
 
     /// Another node owns the shard now: whoever asked for something asks there.
@@ -220,9 +224,7 @@ impl<M: Machine> EntityActor<M> {
             self.line.news_for_all = true;
             self.tell_line(ctx);
         }
-        if !self.forwards.is_empty() && forward > 0 {
-            self.watch_forwards(ctx);
-        }
+        self.watch_forwards(ctx);
     }
 
     fn emit(&mut self, job: &Job, emit: Emit, (after, now): (u64, u64), forward: &mut usize) {
@@ -314,12 +316,15 @@ impl<M: Machine> EntityActor<M> {
         });
     }
 
-    fn watch_forwards(&self, ctx: &mut Context<Self>) {
+    /// Sends forwards again until they are confirmed.
+    pub(super) fn watch_forwards(&mut self, ctx: &mut Context<Self>) {
+        if self.forwards.is_empty() || std::mem::replace(&mut self.watching, true) {
+            return;
+        }
         ctx.run_later(FORWARD_AGAIN, |actor, ctx| {
-            if !actor.forwards.is_empty() {
-                actor.send_forwards();
-                actor.watch_forwards(ctx);
-            }
+            actor.watching = false;
+            actor.send_forwards();
+            actor.watch_forwards(ctx);
         });
     }
 

@@ -60,11 +60,8 @@ impl<M: Machine> EntityActor<M> {
             self.timers.iter().filter(|(_, due)| **due <= now).map(|(timer, _)| *timer).collect();
         for timer in due {
             self.unwait(timer);
-            let order = M::rings(timer).and_then(|order| serde_json::to_value(order).ok());
-            if let Some(order) = order {
-                self.hub.shared.metrics.timers.inc();
-                self.inbox.push_back(Job::Tell(order));
-            }
+            self.hub.shared.metrics.timers.inc();
+            self.inbox.push_back(Job::Ring(timer));
         }
     }
 }

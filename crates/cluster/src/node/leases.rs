@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// For how long a node without a lease keeps its sessions: a store that restarts is back before.
-const SHED_AFTER: Duration = Duration::from_secs(10);
+const SHED_AFTER: Duration = Duration::from_secs(7);
 
 /// How often it is tried whether a full store has room again.
 const FULL_AGAIN: Duration = Duration::from_secs(1);
@@ -66,8 +66,8 @@ impl Node {
         let owns = !shared.placement.of(&shared.node).is_empty();
         self.ready.store(owns && !self.is_draining(), Ordering::Relaxed);
         self.resume_agenda(taken);
-        if gone {
-            self.end_orphans();
+        if !gone.is_empty() {
+            self.end_orphans(&gone);
         }
         Ok(())
     }
@@ -89,7 +89,7 @@ impl Node {
     }
 
     /// Has all hubs ask how what they follow stands, at their next tick: letters may be lost.
-    pub(super) fn look_at_store(&self) {
+    pub(crate) fn look_at_store(&self) {
         for flag in &self.shared.overflowed {
             flag.store(true, Ordering::Relaxed);
         }
@@ -130,12 +130,14 @@ impl Node {
         }
     }
 
-    /// Has the hubs look for sessions of a node that is gone.
-    fn end_orphans(&self) {
+    /// Has the hubs look for sessions of nodes that are gone, and forget that these followed anything.
+    fn end_orphans(&self, gone: &[Key]) {
         for (number, hub) in self.shared.hubs.get().into_iter().flatten().enumerate() {
             let own = self.shared.placement.of(&self.shared.node);
             let own = own.into_iter().filter(|s| usize::from(self.shared.arbiter(*s)) == number).collect();
+            let gone = gone.to_vec();
             let _ = hub.try_send(Run(Box::new(move |hub| {
+                hub.follows.forget(&gone);
                 actix::spawn(hub.end_orphans(own));
             })));
         }

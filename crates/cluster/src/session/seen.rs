@@ -107,6 +107,10 @@ impl SessionActor {
         if stream == Stream::user(&self.user) {
             if let Some(card) = attached.summary.get("user_attrs") {
                 let card = serde_json::from_value::<UserAttrs>(card.clone()).unwrap_or_default();
+                if self.connected && card.connected.is_none() {
+                    // What was told of that got lost.
+                    self.tell_presence(true);
+                }
                 self.card = self.hub.alike.card(card);
             }
             self.born(&attached, ctx);

@@ -172,6 +172,9 @@ impl Machine for Conversation {
                 for member in self.members.values_mut() {
                     member.hides = false;
                 }
+                if let Some((author, _)) = &message.author {
+                    self.missing.remove(author);
+                }
                 if let Some((author, data)) = message.metadata() {
                     self.message_metadata.entry(author).or_default().extend(data);
                 }
