@@ -17,6 +17,8 @@ pub struct Metrics {
     pub dropped: IntCounterVec,
     /// Inputs that one commit carried.
     pub batch: Histogram,
+    /// Jobs that waited in an entity's inbox when it began a batch.
+    pub inbox: Histogram,
     /// Reads from the store because a publish was missed.
     pub catch_up: IntCounter,
     /// Letters to other nodes.
@@ -63,6 +65,13 @@ impl Metrics {
                 HistogramOpts::new("levee_commit_inputs", "Inputs of one entity that one commit carried.")
                     .buckets(vec![1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0]),
             )?,
+            inbox: Histogram::with_opts(
+                HistogramOpts::new(
+                    "levee_entity_inbox_jobs",
+                    "Jobs that waited in an entity's inbox when it began to commit a batch.",
+                )
+                .buckets(vec![0.0, 1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0]),
+            )?,
             catch_up: IntCounter::new(
                 "levee_catch_up_reads_total",
                 "Reads from the store because a publish was missed.",
@@ -99,6 +108,7 @@ impl Metrics {
         registry.register(Box::new(metrics.errors.clone()))?;
         registry.register(Box::new(metrics.dropped.clone()))?;
         registry.register(Box::new(metrics.batch.clone()))?;
+        registry.register(Box::new(metrics.inbox.clone()))?;
         registry.register(Box::new(metrics.catch_up.clone()))?;
         registry.register(Box::new(metrics.letters.clone()))?;
         registry.register(Box::new(metrics.posted.clone()))?;

@@ -63,16 +63,6 @@ impl PostOffice {
         true
     }
 
-    /// A node wrote by post: it does not hear itself, and is answered by post, though its registration does not
-    /// say so yet.
-    fn writes_by_post(&self, node: &str) {
-        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-        if !others.iter().any(|other| other == node) {
-            others.push(node.into());
-            self.any.store(true, Ordering::Relaxed);
-        }
-    }
-
     /// Whether letters to a node go by the store.
     pub(crate) fn serves(&self, node: &str) -> bool {
         if !self.hears() {
@@ -164,7 +154,6 @@ impl Node {
                 Ok(letters) => {
                     let count = letters.len();
                     for (from, letter) in letters {
-                        shared.post_office.writes_by_post(&from);
                         self.deliver(&from, &letter);
                     }
                     if count < AT_ONCE {

@@ -90,6 +90,7 @@ impl<M: Machine> EntityActor<M> {
             }
         }
         self.hub.shared.metrics.batch.observe(batch.done.len() as f64);
+        self.hub.shared.metrics.inbox.observe(self.inbox.len() as f64);
         let due = self.entity.seq - self.snapshot_at >= SNAPSHOT_EVERY;
         if due && !commit.records.is_empty() {
             commit.snapshot = serde_json::to_vec(&self.entity).ok().map(Bytes::from);

@@ -37,8 +37,63 @@ impl Late {
             *open = new();
         }
         open.heard = Instant::now();
-        let late = act.epoch < open.epoch || act.admitted < open.since;
+        if act.epoch < open.epoch {
+            return true;
+        }
+        let late = act.admitted < open.since;
         open.since = open.since.max(act.oldest);
         late
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::letter::{Asker, Seat};
+    use levee_domain::machine::Actor;
+    use std::sync::Arc;
+
+    /// An action of a life of a session, taken in at a time, when the oldest open one was taken in at another.
+    fn act(epoch: u64, admitted: u64, oldest: u64) -> Act {
+        let session = Id::from("session");
+        let seat = Seat { node: "node".into(), arbiter: 0 };
+        Act {
+            asker: Asker { seat, id: session.clone(), action_id: Some(admitted) },
+            actor: Actor {
+                user: "user".into(),
+                session,
+                action_id: Some(admitted),
+                card: Arc::default(),
+                message_types: Arc::default(),
+                peer: None,
+            },
+            name: "ping".into(),
+            header: bytes::Bytes::new(),
+            parts: Vec::new(),
+            settled: 0,
+            after: None,
+            admitted,
+            oldest,
+            epoch,
+            action: None,
+        }
+    }
+
+    #[test]
+    fn a_copy_of_what_was_settled_is_late() {
+        let mut late = Late::default();
+        assert!(!late.is(&act(1, 10, 10)));
+        assert!(!late.is(&act(1, 12, 11)));
+        assert!(late.is(&act(1, 10, 10)), "what is open now began later");
+        assert!(!late.is(&act(1, 12, 11)), "it is open still");
+    }
+
+    #[test]
+    fn what_an_earlier_life_of_a_session_sends_is_late_whatever_its_clock_says() {
+        let mut late = Late::default();
+        assert!(!late.is(&act(1, 900, 900)));
+        assert!(!late.is(&act(2, 5, 5)), "another node's clock is another clock");
+        assert!(late.is(&act(1, 901, 901)));
+        assert!(!late.is(&act(2, 6, 5)));
     }
 }

@@ -105,6 +105,16 @@ pub(super) static MUTANTS: &[Mutant] = &[
         test: &["--package", "levee-cluster", "--test", "moves"],
     },
     Mutant {
+        name: "what an earlier life of a session sends counts",
+        guard: Guard::Dedup,
+        edits: &[Edit {
+            file: "crates/cluster/src/entity/late.rs",
+            old: "if act.epoch < open.epoch {",
+            new: "if act.epoch > open.epoch {",
+        }],
+        test: &["--package", "levee-cluster", "--lib", "late"],
+    },
+    Mutant {
         name: "a lost action is not sent again",
         guard: Guard::Order,
         edits: &[Edit {
