@@ -137,10 +137,13 @@ impl Hub {
     /// Where a session lives. One that lives nowhere comes here.
     ///
     /// # Errors
-    /// As [`Hub::session`].
+    /// As [`Hub::session`]; `internal` at once when this node may have stood still: so may the request have, and
+    /// its client has sent it again elsewhere.
     pub async fn find(self: &Rc<Self>, session_id: &Id) -> Result<Place, Rejection> {
         let session = ids::digest(session_id);
-        self.make_sure().await?;
+        if !self.is_sure() {
+            return Err(Rejection::new(ErrorType::Internal).because("the node was out of sight; try again"));
+        }
         if let Some(address) = self.session_here(&session) {
             return Ok(Place::Here(address));
         }

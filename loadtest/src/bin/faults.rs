@@ -52,6 +52,9 @@ struct Arguments {
     /// Only rows whose name contains one of these texts; may be given several times.
     #[arg(long, value_name = "TEXT")]
     only: Vec<String>,
+    /// Leave out the rows whose name contains this text; may be given several times.
+    #[arg(long, value_name = "TEXT")]
+    skip: Vec<String>,
     /// List the rows and end.
     #[arg(long)]
     list: bool,
@@ -119,7 +122,8 @@ async fn among_hosts(arguments: &Arguments) -> Result<bool> {
 
 impl Arguments {
     fn wants(&self, name: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|text| name.contains(text.as_str()))
+        let has = |texts: &[String]| texts.iter().any(|text| name.contains(text.as_str()));
+        (self.only.is_empty() || has(&self.only)) && !has(&self.skip)
     }
 }
 
