@@ -98,9 +98,6 @@ impl Hub {
             parts,
             settled: 0,
             after: None,
-            admitted: 0,
-            oldest: 0,
-            epoch: 0,
             action: Some(action),
         };
         self.route(stream, Job::Act(Box::new(act)));

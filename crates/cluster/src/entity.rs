@@ -5,7 +5,6 @@
 
 mod batch;
 mod commit;
-mod late;
 pub(crate) mod timers;
 
 use crate::hub::Hub;
@@ -81,7 +80,6 @@ pub(crate) struct EntityActor<M: Machine> {
     /// The first job in the inbox was refused once, by a copy of the realm that was read before it came.
     rechecked: bool,
     line: LineClock,
-    late: late::Late,
 }
 
 /// When a queue's line was told last, and whether there is news.
@@ -110,7 +108,6 @@ impl<M: Machine> EntityActor<M> {
             snapshot_at: 0,
             rechecked: false,
             line: LineClock::default(),
-            late: late::Late::default(),
         };
         actor.start().recipient()
     }
@@ -205,12 +202,6 @@ impl<M: Machine> EntityActor<M> {
         }
         if let Job::Wake = &job {
             return self.drain(ctx);
-        }
-        if let Job::Act(act) = &job
-            && self.late.is(act)
-        {
-            self.hub.shared.metrics.drop("late");
-            return;
         }
         if self.inbox.len() >= INBOX {
             self.hub.shared.metrics.drop("entity_inbox");

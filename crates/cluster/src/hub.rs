@@ -204,6 +204,8 @@ pub struct Hub {
     pub(crate) lost: Cell<Option<Instant>>,
     /// How often the lease had run out when it was seen last that all sessions here live here.
     pub(crate) sure: Cell<u64>,
+    /// When that was.
+    pub(crate) looked: Cell<Option<Instant>>,
 }
 
 /// An entity's address.
@@ -235,6 +237,7 @@ impl Hub {
             ticks: Cell::new(0),
             lost: Cell::new(None),
             sure: Cell::new(0),
+            looked: Cell::new(None),
         })
     }
 

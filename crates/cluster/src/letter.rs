@@ -48,13 +48,6 @@ pub struct Act {
     /// The last of the session's actions before this one that is kept in the same stream and has no
     /// reply yet: it must not be overtaken.
     pub after: Option<u64>,
-    /// When the session took it in first, by its node's clock: ascending, and the same when it is sent
-    /// again.
-    pub admitted: u64,
-    /// When it took in the oldest of those that have no reply yet: those before are settled.
-    pub oldest: u64,
-    /// Which life of the session sends it: how often it had gone on somewhere.
-    pub epoch: u64,
     /// The action, on the node where it came in.
     #[serde(skip)]
     pub action: Option<Action>,

@@ -52,7 +52,7 @@ pub(crate) struct SessionRow {
     /// The node that it lives on; empty if it has left there.
     #[serde(default)]
     pub(crate) node: Id,
-    /// How often it has gone on somewhere: what an earlier life of it still sends counts no more.
+    /// How often it has gone on somewhere: its life, by which it is told from what it was before.
     #[serde(default)]
     pub(crate) epoch: u64,
     /// Its state when it left there.
@@ -155,8 +155,6 @@ pub struct SessionActor {
     gathers: Vec<Gather>,
     /// Actions on their way, by their streams.
     lanes: Few<Stream, Lane>,
-    /// When it took its last action in.
-    admitted: u64,
     /// The version of its row.
     version: u64,
     /// How often it has gone on somewhere.
@@ -229,7 +227,6 @@ impl SessionActor {
             follows: Few::default(),
             gathers: Vec::new(),
             lanes: Few::default(),
-            admitted: 0,
             version,
             epoch,
             beginning: Some(Box::new(Beginning { birth: Some(birth), held: VecDeque::new() })),

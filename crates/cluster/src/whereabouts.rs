@@ -16,7 +16,7 @@ use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 /// How often a session is tried to be had before somebody else has it.
@@ -28,6 +28,8 @@ const FETCH_ASKED: u32 = 20;
 /// How long one waits until it is seen which sessions live here, and how often one looks.
 const SURE_WITHIN: Duration = Duration::from_secs(10);
 const SURE_LOOK: Duration = Duration::from_millis(50);
+/// For how long after that requests may come that waited in a socket while the node stood still.
+const WAITED_IN_SOCKET: Duration = Duration::from_secs(1);
 /// How many sessions are looked at at once.
 const LOOKED_AT_ONCE: usize = 32;
 /// How long sessions may take to leave when their node stops.
@@ -114,6 +116,7 @@ impl Hub {
         }
         tracing::info!(sessions = sessions.len(), "the lease had run out; looked which sessions live here");
         self.sure.set(self.sure.get().max(lapses));
+        self.looked.set(Some(Instant::now()));
     }
 
     async fn look_at_session(&self, session: &Id) {
@@ -141,7 +144,7 @@ impl Hub {
     /// its client has sent it again elsewhere.
     pub async fn find(self: &Rc<Self>, session_id: &Id) -> Result<Place, Rejection> {
         let session = ids::digest(session_id);
-        if !self.is_sure() {
+        if !self.is_sure() || self.looked.get().is_some_and(|at| at.elapsed() < WAITED_IN_SOCKET) {
             return Err(Rejection::new(ErrorType::Internal).because("the node was out of sight; try again"));
         }
         if let Some(address) = self.session_here(&session) {

@@ -10,6 +10,9 @@ use std::collections::BTreeMap;
 const REMEMBERED: usize = 1024;
 /// How many sessions an entity remembers commands of at most.
 const SESSIONS: usize = 4096;
+/// For how long a command is remembered at least, in microseconds: after its reply was acknowledged, a copy may
+/// still be on its way, by the bus, the post, or in a node that stood still.
+const COPIES: u64 = 60_000_000;
 
 /// A machine, and what every entity has beside it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -22,7 +25,14 @@ pub struct Entity<M: Machine> {
     /// The machine.
     pub machine: M,
     /// Session → action → the record that answered it.
-    commands: BTreeMap<Id, BTreeMap<u64, u64>>,
+    commands: BTreeMap<Id, BTreeMap<u64, Seen>>,
+}
+
+/// The record by which a command took effect.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Seen {
+    seq: u64,
+    time: u64,
 }
 
 impl<M: Machine> Default for Entity<M> {
@@ -77,9 +87,9 @@ impl<M: Machine> Entity<M> {
     }
 
     fn remember(&mut self, command: &Command) {
-        let seq = self.seq;
+        let seen = Seen { seq: self.seq, time: self.time };
         let of_session = self.commands.entry(command.session.clone()).or_default();
-        of_session.insert(command.action_id, seq);
+        of_session.insert(command.action_id, seen);
         if of_session.len() > REMEMBERED {
             of_session.pop_first();
         }
@@ -87,7 +97,7 @@ impl<M: Machine> Entity<M> {
             let oldest = self
                 .commands
                 .iter()
-                .min_by_key(|(_, seen)| seen.last_key_value().map_or(0, |(_, seq)| *seq))
+                .min_by_key(|(_, seen)| seen.last_key_value().map_or(0, |(_, seen)| seen.seq))
                 .map(|(session, _)| session.clone());
             if let Some(oldest) = oldest {
                 self.commands.remove(&oldest);
@@ -97,16 +107,55 @@ impl<M: Machine> Entity<M> {
 
     /// The record by which a command took effect.
     pub fn seen(&self, command: &Command) -> Option<u64> {
-        self.commands.get(&command.session)?.get(&command.action_id).copied()
+        self.commands.get(&command.session)?.get(&command.action_id).map(|seen| seen.seq)
     }
 
-    /// Forgets commands whose replies the session has acknowledged: up to `settled`.
-    pub fn settle(&mut self, actor: &Actor, settled: u64) {
+    /// Forgets commands whose replies the session has acknowledged, up to `settled`, when no copy of them can come
+    /// any more.
+    pub fn settle(&mut self, actor: &Actor, settled: u64, now: u64) {
         if let Some(of_session) = self.commands.get_mut(&actor.session) {
-            *of_session = of_session.split_off(&(settled + 1));
+            while let Some(first) = of_session.first_entry()
+                && *first.key() <= settled
+                && first.get().time + COPIES <= now
+            {
+                first.remove();
+            }
             if of_session.is_empty() {
                 self.commands.remove(&actor.session);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conversation::Conversation;
+    use crate::table::Table;
+    use serde_json::json;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_command_is_remembered_while_it_is_open_and_while_copies_of_it_may_come() {
+        let mut table = Table::<Conversation>::new();
+        table.act_as("ann", Some(5), "create_channel", json!({}), &[]).unwrap();
+        let session = Id::from("session-of-ann");
+        let actor = Actor {
+            user: "ann".into(),
+            session: session.clone(),
+            action_id: Some(6),
+            card: Arc::default(),
+            message_types: Arc::default(),
+            peer: None,
+        };
+        let command = Command { session, action_id: 5 };
+        let took_effect = table.now;
+        table.entity.settle(&actor, 4, took_effect + 2 * COPIES);
+        assert_eq!(table.entity.seen(&command), Some(1), "its reply is not acknowledged");
+        table.entity.settle(&actor, 5, took_effect + COPIES - 1);
+        assert_eq!(table.entity.seen(&command), Some(1), "a copy of it may come");
+        table.entity.settle(&actor, 5, took_effect + COPIES);
+        assert_eq!(table.entity.seen(&command), None);
+        assert!(table.entity.commands.is_empty());
     }
 }

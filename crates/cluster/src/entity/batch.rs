@@ -112,7 +112,7 @@ impl<M: Machine> EntityActor<M> {
             };
             if let Job::Act(act) = &job {
                 self.hub.shared.metrics.actions.with_label_values(&[&act.name]).inc();
-                self.entity.settle(&act.actor, act.settled);
+                self.entity.settle(&act.actor, act.settled, batch.now);
                 batch.bytes += act.parts.iter().map(bytes::Bytes::len).sum::<usize>();
             }
             let result = self.decide_one(&mut batch.now, input, realm.as_deref().map(|e| &e.machine));

@@ -85,9 +85,6 @@ impl SessionActor {
             parts,
             settled: self.machine.settled(),
             after: None,
-            admitted: 0,
-            oldest: 0,
-            epoch: self.epoch,
             action: Some(action),
         };
         self.pass_on(stream, act, ctx);

@@ -63,9 +63,6 @@ impl SessionActor {
         if self.lanes.get(&stream).is_some_and(|lane| lane.has(action_id)) {
             return; // a retry of what is on its way
         }
-        self.admitted = crate::now().max(self.admitted + 1);
-        act.admitted = self.admitted;
-        act.oldest = self.oldest().unwrap_or(self.admitted);
         let sure = self.hub.is_sure();
         let lane = self.lanes.or_default(&stream);
         act.after =
@@ -84,12 +81,6 @@ impl SessionActor {
             self.send_again(&stream);
         }
         self.look_soon();
-    }
-
-    /// When the oldest action without a reply was taken in.
-    fn oldest(&self) -> Option<u64> {
-        let acts = self.lanes.iter().flat_map(|(_, lane)| &lane.acts);
-        acts.map(|sent| sent.act.admitted).min()
     }
 
     /// An action has its reply.
@@ -123,7 +114,6 @@ impl SessionActor {
 
     fn send_again(&mut self, stream: &Stream) {
         let owner = self.hub.shared.placement.owner(stream.shard()).map(|owner| owner.node);
-        let oldest = self.oldest().unwrap_or_default();
         let Some(lane) = self.lanes.get_mut(stream) else { return };
         lane.again = false;
         lane.sent = Some(Instant::now());
@@ -142,7 +132,6 @@ impl SessionActor {
         for sent in &mut lane.acts {
             // Those before it that have their replies are no matter any more.
             sent.act.after = after;
-            sent.act.oldest = oldest;
             if is_kept(&sent.act) {
                 after = sent.act.asker.action_id;
             }

@@ -105,14 +105,14 @@ pub(super) static MUTANTS: &[Mutant] = &[
         test: &["--package", "levee-cluster", "--test", "moves"],
     },
     Mutant {
-        name: "what an earlier life of a session sends counts",
+        name: "a command is forgotten with its acknowledgement",
         guard: Guard::Dedup,
         edits: &[Edit {
-            file: "crates/cluster/src/entity/late.rs",
-            old: "if act.epoch < open.epoch {",
-            new: "if act.epoch > open.epoch {",
+            file: "crates/domain/src/entity.rs",
+            old: "&& first.get().time + COPIES <= now",
+            new: "&& first.get().time <= now",
         }],
-        test: &["--package", "levee-cluster", "--lib", "late"],
+        test: &["--package", "levee-domain", "--lib", "entity"],
     },
     Mutant {
         name: "a lost action is not sent again",
