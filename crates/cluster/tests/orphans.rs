@@ -66,6 +66,18 @@ async fn a_customer_whose_agent_is_gone_with_their_node_is_first_in_the_queue_ag
 }
 
 #[actix::test]
+async fn a_customer_is_first_in_the_queue_again_though_the_node_that_watched_over_them_is_gone_too() {
+    let cluster = Cluster::start(3).await;
+    let mut scene = scene(&cluster).await;
+    scene.vanishing.disconnect();
+    cluster.nodes[0].kill();
+    cluster.network.leave("node-0");
+    scene.customer.resume(&cluster.nodes[1]).await;
+    scene.next.resume(&cluster.nodes[2]).await;
+    scene.goes_on().await;
+}
+
+#[actix::test]
 async fn an_agent_who_comes_back_keeps_the_customer() {
     let cluster = Cluster::start(3).await;
     let mut scene = scene(&cluster).await;
