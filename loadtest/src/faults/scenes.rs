@@ -24,6 +24,9 @@ pub(crate) const BUFFER: usize = 300;
 pub(crate) const GONE: u64 = 3;
 pub(crate) const TTL: u64 = 6;
 
+/// After how long it is written down what a session has acknowledged.
+const CURSORS: Duration = Duration::from_millis(2500);
+
 /// A scene.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scene {
@@ -243,7 +246,9 @@ async fn disk_full(cluster: &Cluster<'_>) -> Result<String> {
     }
     let took = since.elapsed().as_secs_f64();
     written.push(write(written.len()).await?);
-    // What it acknowledged outlives it.
+    // What it acknowledged outlives it; so does the session, if what it had acknowledged itself is written down:
+    // the rest, which comes again, would be more than it may hold back.
+    tokio::time::sleep(CURSORS).await;
     node.end(Signal::Kill).await?;
     node.again(None).await?;
     let found = history(&writer, &to).await?;
