@@ -7,6 +7,7 @@ use crate::letter::Letter;
 use crate::metrics::Metrics;
 use actix::prelude::*;
 use levee_bus::{Bus, Inbox, Incoming};
+use levee_domain::ice::IceServers;
 use levee_domain::session::Bounds;
 use levee_proto::Id;
 use levee_store::{Key, NodeRow, Store, StoreError};
@@ -68,6 +69,8 @@ pub struct NodeOptions {
     pub public_address: Id,
     /// Over how long its connections are told to go when it stops.
     pub drain_over: Duration,
+    /// Servers that help browsers find a way to each other.
+    pub ice: IceServers,
 }
 
 impl Default for NodeOptions {
@@ -83,6 +86,7 @@ impl Default for NodeOptions {
             session_bounds: Bounds::default(),
             public_address: Id::default(),
             drain_over: Duration::ZERO,
+            ice: IceServers::default(),
         }
     }
 }

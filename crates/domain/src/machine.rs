@@ -147,6 +147,13 @@ impl Emit {
         let order = serde_json::json!({"Told": {"command": command, "event": event_value}});
         Self::Forward(Stream::user(user), order)
     }
+
+    /// Refuses a command that another entity has passed on.
+    pub fn refused(user: &Id, command: &Command, refusal: &Rejection) -> Self {
+        let event: Value = serde_json::from_str(Body::error(refusal).header()).unwrap_or_default();
+        let order = serde_json::json!({"Told": {"command": command, "event": event}});
+        Self::Forward(Stream::user(user), order)
+    }
 }
 
 /// A row of the directory that must be as expected for the decision to hold.

@@ -35,7 +35,7 @@ pub struct Queue {
     pub members: BTreeMap<Id, UserAttrs>,
     /// Who waits, first to last.
     pub waiting: VecDeque<Waiter>,
-    /// Who came back lately: audiences, each with the record of its conversation.
+    /// Who came back, or from elsewhere, lately: audiences, each with the record of its conversation.
     #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
     returned: VecDeque<(Id, u64)>,
     /// What changed the line last.
@@ -57,6 +57,9 @@ pub struct Waiter {
     pub since: u64,
     /// What was said when asking.
     pub metadata: Option<Object>,
+    /// Where they were transferred from: a queue, an audience, a channel and who did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Object>,
 }
 
 /// What others order of a queue.
@@ -75,6 +78,26 @@ pub enum QueueOrder {
     },
     /// A customer comes back, for the agent has vanished: to the head of the line, whatever its limits.
     Return {
+        /// Who.
+        waiter: Waiter,
+        /// The conversation that they come from.
+        conversation: Id,
+        /// Its record: what comes twice is told by it.
+        seq: u64,
+    },
+    /// A conversation asks whether its customer may go to another queue.
+    Transfer {
+        /// Which.
+        queue: Id,
+        /// The conversation.
+        conversation: Id,
+        /// Its record.
+        seq: u64,
+    },
+    /// A customer comes from another queue: to the end of the line, whatever its limits.
+    Enqueue {
+        /// The realm that they come from: customers stay in it.
+        realm: Option<Id>,
         /// Who.
         waiter: Waiter,
         /// The conversation that they come from.
@@ -137,6 +160,13 @@ pub enum QueueRecord {
         /// Who and for what.
         waiter: Waiter,
     },
+    /// Somebody came from another queue.
+    Transferred {
+        /// Who.
+        waiter: Waiter,
+        /// The record of the conversation that they come from.
+        seq: u64,
+    },
     /// Somebody is back at the head of the line.
     Returned {
         /// Who.
@@ -184,6 +214,14 @@ impl Queue {
         let mut attrs = if inside { self.attrs.clone() } else { self.attrs.public() };
         attrs.length = Some(self.waiting.len() as u64);
         attrs
+    }
+
+    fn remember(&mut self, waiter: &Waiter, seq: u64) {
+        self.returned.retain(|(audience, _)| *audience != waiter.audience);
+        self.returned.push_back((waiter.audience.clone(), seq));
+        if self.returned.len() > REMEMBERED {
+            self.returned.pop_front();
+        }
     }
 
     fn position(&self, user: &Id) -> Option<u64> {
@@ -273,12 +311,13 @@ impl Machine for Queue {
                 self.cause = Some("audience_request".into());
             }
             QueueRecord::Returned { waiter, seq } => {
-                self.returned.retain(|(audience, _)| *audience != waiter.audience);
-                self.returned.push_back((waiter.audience.clone(), seq));
-                if self.returned.len() > REMEMBERED {
-                    self.returned.pop_front();
-                }
+                self.remember(&waiter, seq);
                 self.waiting.push_front(waiter);
+                self.cause = Some("audience_request".into());
+            }
+            QueueRecord::Transferred { waiter, seq } => {
+                self.remember(&waiter, seq);
+                self.waiting.push_back(waiter);
                 self.cause = Some("audience_request".into());
             }
             QueueRecord::Accepted { audience, .. } => {
@@ -344,6 +383,7 @@ impl Machine for Queue {
             QueueRecord::Created { .. }
             | QueueRecord::Requested { .. }
             | QueueRecord::Returned { .. }
+            | QueueRecord::Transferred { .. }
             | QueueRecord::Accepted { .. }
             | QueueRecord::Dropped { .. } => Vec::new(),
         }

@@ -34,6 +34,8 @@ pub enum Right {
     SeeHidden,
     /// Change a channel's members.
     ManageChannelMembers,
+    /// Send an audience's customer to another queue.
+    TransferAudience,
     /// Delete a channel.
     DeleteChannel,
     /// See a realm's members and settings.
@@ -54,6 +56,7 @@ pub const TABLE: &[(Right, Standing)] = &[
     (Right::SpeakSilenced, Standing::Moderator),
     (Right::SeeHidden, Standing::Moderator),
     (Right::ManageChannelMembers, Standing::Moderator),
+    (Right::TransferAudience, Standing::Moderator),
     (Right::DeleteChannel, Standing::Operator),
     (Right::SeeRealm, Standing::RealmMember),
     (Right::ManageRealm, Standing::Operator),

@@ -192,6 +192,7 @@ attributes! {
     ChannelAttrs, ChannelAttrsPatch {
         audience: Object, Never;
         audience_id: Id, Never;
+        audience_transferred: bool, Never;
         autohide: bool, Operator;
         autosilence: bool, Operator;
         blacklisted_message_types: Vec<Text>, Operator;

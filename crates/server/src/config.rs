@@ -51,6 +51,12 @@ pub(crate) struct Config {
     pub(crate) session_buffer_bytes: usize,
     /// Seconds until an idle actor leaves memory.
     pub(crate) idle_passivate_s: u64,
+    /// STUN and TURN servers.
+    pub(crate) ice_urls: Vec<String>,
+    /// What the TURN servers share with this one; empty if nothing.
+    pub(crate) turn_secret: Secret,
+    /// Seconds that credentials for TURN hold.
+    pub(crate) turn_ttl_s: u64,
     /// Foreign origins that the console accepts.
     pub(crate) allowed_origins: Vec<String>,
     /// Whether log lines are JSON.
@@ -89,6 +95,16 @@ pub(crate) enum Store {
     },
     /// Memory, for tests.
     Memory,
+}
+
+/// What never shows in a log.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(pub(crate) String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(secret)")
+    }
 }
 
 impl std::fmt::Debug for Store {
@@ -184,6 +200,9 @@ impl Config {
             session_buffer_events: values.size("session_buffer_events"),
             session_buffer_bytes: values.size("session_buffer_bytes"),
             idle_passivate_s: values.integer("idle_passivate_s"),
+            ice_urls: values.list("ice_urls"),
+            turn_secret: Secret(values.text("turn_secret").to_owned()),
+            turn_ttl_s: values.integer("turn_ttl_s"),
             allowed_origins: values.list("allowed_origins"),
             log_json: values.text("log_format") == "json",
             log_level: values.text("log_level").to_owned(),

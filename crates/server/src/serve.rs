@@ -107,6 +107,11 @@ pub(crate) async fn start(config: &Config, demo_realm: Option<String>) -> Result
         arbiters: config.workers,
         session_ttl: Duration::from_secs(config.session_ttl_s),
         agent_timeout: Duration::from_secs(config.agent_timeout_s),
+        ice: levee_cluster::IceServers {
+            urls: config.ice_urls.clone(),
+            secret: config.turn_secret.0.clone(),
+            ttl_s: config.turn_ttl_s,
+        },
         passivate_after: Duration::from_secs(config.idle_passivate_s),
         session_bounds: Bounds { events: config.session_buffer_events, bytes: config.session_buffer_bytes },
         public_address: config.public_address.first().map(String::as_str).unwrap_or_default().into(),

@@ -7,7 +7,7 @@ mod support;
 use levee_client::Options;
 use levee_client::session::{Target, login};
 use serde_json::json;
-use support::{LIMIT, Server, within};
+use support::{LIMIT, Server, refused, within};
 
 #[tokio::test]
 async fn a_dialogue_is_addressed_by_the_other_user() {
@@ -49,6 +49,40 @@ async fn typing_in_a_dialogue_is_shown_to_the_other() {
             };
             let shown = ann.events.find("typing", shows).await.unwrap();
             assert_eq!(shown.str("user_id"), ben.user_id());
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_side_discards_the_older_part_of_a_dialogue_and_the_other_keeps_it() {
+    within(LIMIT, async {
+        let server = Server::start().await;
+        let (ann, ben) = (server.user("ann").await, server.user("ben").await);
+        let mut sent = Vec::new();
+        for text in ["one", "two", "three"] {
+            sent.push(ann.send_text(&Target::User(ben.user_id().into()), text).await.unwrap());
+        }
+        let second = sent[1].str("message_id");
+        let discard = |message_id: &str, user: &str| json!({"user_id": user, "message_id": message_id});
+        let discarded = ben.ask("discard_history", discard(second, ann.user_id())).await.unwrap();
+        assert_eq!((discarded.name(), discarded.str("message_id")), ("history_discarded", second));
+        assert_eq!(discarded.str("user_id"), ann.user_id());
+        // An older one changes nothing.
+        ben.ask("discard_history", discard(sent[0].str("message_id"), ann.user_id())).await.unwrap();
+        let order = json!({"history_order": 1, "message_types": ["ninchat.com/text"]});
+        let left = ben.load_history(&Target::User(ann.user_id().into()), order.clone()).await.unwrap();
+        assert_eq!(left.texts(), ["three"]);
+        let all = ann.load_history(&Target::User(ben.user_id().into()), order).await.unwrap();
+        assert_eq!(all.texts(), ["one", "two", "three"]);
+        // Nobody has a dialogue with a stranger; a message that is not there can't be discarded.
+        let stranger = server.guest("stranger").await;
+        let outcome = ben.ask("discard_history", discard(second, stranger.user_id())).await;
+        assert_eq!(refused(outcome), "user_not_found");
+        assert_eq!(refused(ben.ask("discard_history", discard(second, "nobody")).await), "user_not_found");
+        for bad in ["", "x", "zzzzzzzzzzzzz"] {
+            let outcome = ben.ask("discard_history", discard(bad, ann.user_id())).await;
+            assert_eq!(refused(outcome), "request_malformed", "{bad}");
         }
     })
     .await;

@@ -5,6 +5,7 @@ use super::{CloseReason, Following, SessionActor};
 use crate::letter::{Act, Asker, Job, Outcome};
 use actix::prelude::*;
 use bytes::Bytes;
+use levee_domain::conversation::Conversation;
 use levee_domain::machine::Actor as Who;
 use levee_domain::session::Admission;
 use levee_domain::view::{Kind, Stream};
@@ -163,6 +164,11 @@ impl SessionActor {
                 self.tell(Arc::new(Body::new(&found)), action_id, ctx);
                 Ok(())
             }
+            SessionAction::BeginIce(_) => {
+                let begun = self.hub.shared.options.ice.begun(&self.user, crate::now());
+                self.tell(Arc::new(Body::new(&begun)), action_id, ctx);
+                Ok(())
+            }
             SessionAction::UpdateSession(update) => {
                 self.machine.settle(action_id);
                 self.update(update)
@@ -283,10 +289,18 @@ pub(crate) fn target(action: &Action, user: &Id) -> Result<Stream, Rejection> {
                 of.channel_id.as_ref().ok_or_else(|| Rejection::malformed("channel_id is missing"))?,
             ),
             ConversationAction::UpdateDialogue(of) => Stream::conversation(&ids::dialogue(user, &of.user_id)),
+            ConversationAction::DiscardHistory(of) => either(&None, &Some(of.user_id.clone()), user)?,
             ConversationAction::SendMessage(of) if of.identity_name.is_some() => {
                 return Err(Rejection::new(ErrorType::ActionNotSupported).because("sending to an identity"));
             }
             ConversationAction::SendMessage(of) => either(&of.channel_id, &of.user_id, user)?,
+            ConversationAction::TransferAudience(of) if ids::shard(&of.audience_id).is_none() => {
+                let absent = Rejection::new(ErrorType::AudienceNotFound);
+                return Err(absent.about("audience_id", &of.audience_id));
+            }
+            ConversationAction::TransferAudience(of) => {
+                Stream::conversation(&Conversation::of_audience(&of.audience_id))
+            }
             ConversationAction::LoadHistory(of) => either(&of.channel_id, &of.user_id, user)?,
         },
         Action::Member(action) => {

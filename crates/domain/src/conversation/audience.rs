@@ -8,7 +8,7 @@ use crate::machine::{Command, Emit, Moment, Step, Timer};
 use crate::view::Stream;
 use levee_proto::attrs::{ChannelAttrs, ChannelMemberAttrs, UserAttrs};
 use levee_proto::{Id, Object};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// How an audience opens.
 pub(super) struct Opening {
@@ -18,12 +18,13 @@ pub(super) struct Opening {
     pub(super) metadata: Option<Object>,
     pub(super) command: Option<Command>,
     pub(super) accepted: u64,
+    pub(super) source: Option<Object>,
 }
 
 impl Conversation {
     /// Opens, or takes in whoever accepted the audience after its agent had vanished.
     pub(super) fn open(&self, at: &Moment<'_>, opening: Opening) -> Step<ConversationRecord> {
-        let Opening { realm, attrs, members, metadata, command, accepted } = opening;
+        let Opening { realm, attrs, members, metadata, command, accepted, source } = opening;
         let members = members.into_iter().map(|(id, user, attrs)| {
             let attrs = ChannelMemberAttrs { since: Some(at.now / 1_000_000), ..attrs };
             (id, Member { user, attrs, ..Member::default() })
@@ -36,6 +37,8 @@ impl Conversation {
                     step.emits.push(joined(at, user, command.clone()));
                 }
                 step.records.push(ConversationRecord::Opened { realm, attrs, members, metadata, accepted });
+                let info = |source| Self::info("ninchat.com/info/transfer/source", &Value::Object(source));
+                step.records.extend(source.map(info));
             }
             Form::Channel if accepted > self.accepted => {
                 step.records.push(ConversationRecord::Accepted { accepted });
@@ -71,7 +74,7 @@ impl Conversation {
         if attrs.closed.is_some() || attrs.suspended.is_some() || agents.is_empty() {
             return over;
         }
-        if agents.iter().any(|user| !self.missing.contains(*user)) {
+        if self.transfer.is_some() || agents.iter().any(|user| !self.missing.contains(*user)) {
             let mut step = Step::emit(Emit::Wait(Timer::Agent));
             for agent in agents {
                 let seek = json!({"Seek": {"conversation": at.id}});
@@ -81,7 +84,11 @@ impl Conversation {
         }
         let mut step = over;
         for agent in agents {
-            step.records.push(ConversationRecord::Parted { user: agent.clone(), removed: true });
+            step.records.push(ConversationRecord::Parted {
+                user: agent.clone(),
+                cause: Some("member_remove".into()),
+                command: None,
+            });
             step.emits.push(parted(at.id, agent));
         }
         let waiter = json!({"audience": audience, "user": customer, "card": waiter.user, "since": at.now,

@@ -27,6 +27,8 @@ impl Conversation {
             ConversationAction::SendMessage(send) => self.send(at, actor, standing, send, parts),
             ConversationAction::LoadHistory(load) => self.load(actor, standing, load),
             ConversationAction::UpdateDialogue(update) => self.update_dialogue(at, actor, update),
+            ConversationAction::DiscardHistory(discard) => self.discard(at, actor, &discard),
+            ConversationAction::TransferAudience(transfer) => self.transfer(at, actor, standing, transfer),
             // What one may not see looks absent.
             _ if !channel || self.is_hidden_from(standing) => Err(Self::absent(at.id)),
             ConversationAction::DescribeChannel(_) => {
@@ -147,8 +149,9 @@ impl Conversation {
     }
 
     pub(super) fn part(&self, at: &Moment<'_>, user: &Id, removed: bool) -> Step<ConversationRecord> {
-        let mut step =
-            Step::record(ConversationRecord::Parted { user: user.clone(), removed }).and(parted(at.id, user));
+        let cause = removed.then(|| "member_remove".into());
+        let mut step = Step::record(ConversationRecord::Parted { user: user.clone(), cause, command: None })
+            .and(parted(at.id, user));
         if self.members.len() == 1 {
             // The last one leaves: an audience's channel stays to be read, any other one is gone.
             step.records.push(if self.attrs.audience_id.is_some() {
@@ -310,13 +313,14 @@ impl Conversation {
 
     pub(super) fn obey(&self, at: &Moment<'_>, order: ConversationOrder) -> Step<ConversationRecord> {
         match order {
-            ConversationOrder::Open { realm, attrs, members, metadata, command, accepted } => {
-                let opening = Opening { realm, attrs, members, metadata, command, accepted };
+            ConversationOrder::Open { realm, attrs, members, metadata, command, accepted, source } => {
+                let opening = Opening { realm, attrs, members, metadata, command, accepted, source };
                 self.open(at, opening)
             }
             ConversationOrder::Look => self.look_for_agent(at),
             ConversationOrder::Sought { .. } => Step::nothing(),
             ConversationOrder::QueueGone => self.queue_gone(),
+            ConversationOrder::Transferred { seq, allowed } => self.transferred(at, seq, allowed),
             ConversationOrder::UserChanged { user, attrs } => match self.members.get(&user) {
                 Some(member) if member.user != attrs => {
                     Step::record(ConversationRecord::UserChanged { user, attrs })

@@ -1,12 +1,24 @@
 //! Which messages of the past a member may see.
 
-use super::{Conversation, Decision, Form};
-use crate::machine::{Actor, Answer, Emit, History, Step};
+use super::{Conversation, ConversationRecord, Decision, Form};
+use crate::machine::{Actor, Answer, Emit, History, Moment, Step};
 use crate::rights::{Right, Standing};
-use levee_proto::actions::conversation::LoadHistory;
+use levee_proto::actions::conversation::{DiscardHistory, LoadHistory};
 use levee_proto::{ErrorType, Rejection, ids, limits};
 
 impl Conversation {
+    /// Somebody wants to see the older part of a dialogue no more.
+    pub(super) fn discard(&self, at: &Moment<'_>, actor: &Actor, discard: &DiscardHistory) -> Decision {
+        if self.form != Form::Dialogue || !self.members.contains_key(&actor.user) {
+            return Err(Rejection::new(ErrorType::UserNotFound).about("user_id", &discard.user_id));
+        }
+        let through = ids::message_seq(&discard.message_id)
+            .filter(|seq| *seq <= at.seq)
+            .ok_or_else(|| Rejection::malformed("message_id is none of this dialogue's"))?;
+        let (user, peer) = (actor.user.clone(), discard.user_id.clone());
+        Ok(Step::record(ConversationRecord::Discarded { user, peer, through }))
+    }
+
     pub(super) fn load(&self, actor: &Actor, standing: Standing, load: LoadHistory) -> Decision {
         let absent = || match (&load.channel_id, &load.user_id) {
             (Some(channel), _) => Self::absent(channel),
@@ -34,6 +46,7 @@ impl Conversation {
             (Some(seq), false) => after = seq,
             (None, _) => {}
         }
+        after = after.max(member.discarded);
         let mut since = 0;
         if self.form == Form::Channel {
             match self.attrs.disclosed_since {

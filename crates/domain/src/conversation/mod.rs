@@ -7,6 +7,7 @@ mod members;
 mod records;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod views;
 
 pub use records::{ConversationOrder, ConversationRecord, Member, Part};
@@ -40,6 +41,9 @@ pub struct Conversation {
     /// The queue's record by which the audience was accepted last.
     #[serde(default)]
     accepted: u64,
+    /// The customer is about to go to another queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    transfer: Option<transfer::Transfer>,
     /// Who of those that serve the audience had no connection when they were sought; not recorded.
     #[serde(skip)]
     missing: BTreeSet<Id>,
@@ -150,7 +154,12 @@ impl Machine for Conversation {
             ConversationRecord::Parted { user, .. } => {
                 self.members.remove(&user);
             }
-            ConversationRecord::Changed { attrs, .. } => self.attrs = attrs,
+            ConversationRecord::Changed { attrs, .. } => {
+                if attrs.audience_transferred.is_some() {
+                    self.transfer = None;
+                }
+                self.attrs = attrs;
+            }
             ConversationRecord::MemberUpdated { user, attrs } => {
                 if let Some(member) = self.members.get_mut(&user) {
                     member.attrs = attrs;
@@ -160,6 +169,11 @@ impl Machine for Conversation {
                 if let Some(member) = self.members.get_mut(&user) {
                     member.dialogue = attrs;
                     member.hides = hidden;
+                }
+            }
+            ConversationRecord::Discarded { user, through, .. } => {
+                if let Some(member) = self.members.get_mut(&user) {
+                    member.discarded = member.discarded.max(through);
                 }
             }
             ConversationRecord::UserChanged { user, attrs } => {
@@ -179,6 +193,10 @@ impl Machine for Conversation {
                     self.message_metadata.entry(author).or_default().extend(data);
                 }
             }
+            ConversationRecord::Transferring { queue, by, command } => {
+                self.transfer = Some(transfer::Transfer { seq, queue, by, command });
+            }
+            ConversationRecord::TransferRefused => self.transfer = None,
             ConversationRecord::Deleted { .. } => {
                 *self = Self { form: Form::Deleted, ..Self::default() };
             }

@@ -25,6 +25,9 @@ pub struct Member {
     /// The record by which the member joined.
     #[serde(default)]
     pub joined: u64,
+    /// The last record of a dialogue that the member has discarded.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub discarded: u64,
 }
 
 /// What others order of a conversation.
@@ -45,6 +48,9 @@ pub enum ConversationOrder {
         /// The queue's record by which the audience was accepted: what comes twice is told by it.
         #[serde(default)]
         accepted: u64,
+        /// Where the customer was transferred from.
+        #[serde(default)]
+        source: Option<Object>,
     },
     /// See whether somebody serves the audience still.
     Look,
@@ -57,6 +63,13 @@ pub enum ConversationOrder {
     },
     /// The queue to which the customer was given back is gone.
     QueueGone,
+    /// The queue of the audience has said whether its customer may go to another one.
+    Transferred {
+        /// The record by which it was asked.
+        seq: u64,
+        /// Whether they may.
+        allowed: bool,
+    },
     /// A member's attributes changed.
     UserChanged {
         /// Who.
@@ -117,8 +130,12 @@ pub enum ConversationRecord {
     Parted {
         /// Who.
         user: Id,
-        /// Whether somebody else removed them.
-        removed: bool,
+        /// Why, if not of their own will.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<Text>,
+        /// The command that this answers, where it is not the record's own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        command: Option<Command>,
     },
     /// The channel's attributes changed.
     Changed {
@@ -147,6 +164,15 @@ pub enum ConversationRecord {
         /// Whether it is hidden.
         hidden: bool,
     },
+    /// Somebody has discarded the older part of a dialogue, for themselves.
+    Discarded {
+        /// Who.
+        user: Id,
+        /// The other one.
+        peer: Id,
+        /// The last record of that part.
+        through: u64,
+    },
     /// A member's user attributes changed.
     UserChanged {
         /// Who.
@@ -156,6 +182,18 @@ pub enum ConversationRecord {
     },
     /// A message.
     Message(Message),
+    /// The agent wants the customer to go to another queue.
+    Transferring {
+        /// Which.
+        queue: Id,
+        /// The agent.
+        by: Id,
+        /// The agent's command.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        command: Option<Command>,
+    },
+    /// The customer stays.
+    TransferRefused,
     /// Deleted.
     Deleted {
         /// Who were members.

@@ -17,6 +17,9 @@ pub(super) fn of(id: &Id, seq: u64, time: u64, record: &ConversationRecord) -> V
         // Those who are in it learn of it by entering it.
         ConversationRecord::Opened { .. }
         | ConversationRecord::Accepted { .. }
+        // What comes of it will be told.
+        | ConversationRecord::Transferring { .. }
+        | ConversationRecord::TransferRefused
         | ConversationRecord::DialogueOpened { .. } => Vec::new(),
         ConversationRecord::Joined { user, member } => vec![
             View::new(
@@ -31,13 +34,16 @@ pub(super) fn of(id: &Id, seq: u64, time: u64, record: &ConversationRecord) -> V
             )
             .aside(),
         ],
-        ConversationRecord::Parted { user, removed } => {
-            let event_cause = removed.then(|| "member_remove".into());
+        ConversationRecord::Parted { user, cause, command } => {
+            let event_cause = cause.clone();
             let parted =
                 events::ChannelParted { channel_id: channel_id.clone(), event_cause: event_cause.clone() };
             let others = events::ChannelMemberParted { channel_id, user_id: user.clone(), event_cause };
             vec![
-                View::new(To::Only(vec![user.clone()]), &parted).with(Effect::Leave),
+                View {
+                    command: command.clone(),
+                    ..View::new(To::Only(vec![user.clone()]), &parted).with(Effect::Leave)
+                },
                 View::new(To::Except(user.clone()), &others),
             ]
         }
@@ -73,6 +79,14 @@ pub(super) fn of(id: &Id, seq: u64, time: u64, record: &ConversationRecord) -> V
                 View::new(To::Only(vec![user.clone()]), &event(peer, *hidden)),
                 View::new(To::Only(vec![peer.clone()]), &event(user, false)).aside(),
             ]
+        }
+        ConversationRecord::Discarded { user, peer, through } => {
+            let event = events::HistoryDiscarded {
+                message_id: ids::message(*through),
+                user_id: Some(peer.clone()),
+                ..Default::default()
+            };
+            vec![View::new(To::Only(vec![user.clone()]), &event)]
         }
         ConversationRecord::UserChanged { user, attrs } => {
             vec![user_updated(To::Except(user.clone()), user, attrs)]

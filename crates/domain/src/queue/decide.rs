@@ -1,6 +1,7 @@
 //! What a queue decides.
 
 use super::*;
+use crate::conversation::Conversation;
 
 impl Queue {
     pub(super) fn act(&self, at: &Moment<'_>, actor: &Actor, action: QueueAction) -> Decision {
@@ -94,6 +95,7 @@ impl Queue {
             card: (*actor.card).clone(),
             since: at.now,
             metadata,
+            source: None,
         };
         Ok(Step::record(QueueRecord::Requested { waiter })
             .and(Emit::Forward(Stream::user(&actor.user), order)))
@@ -117,8 +119,7 @@ impl Queue {
         if waiter.user == actor.user {
             return Err(Rejection::denied().because("nobody accepts themselves"));
         }
-        let shard = ids::shard(&waiter.audience).unwrap_or_default();
-        let channel = ids::derive(shard, &["channel", &waiter.audience]);
+        let channel = Conversation::of_audience(&waiter.audience);
         let order = json!({"Open": {
             "realm": self.realm,
             "attrs": {"audience_id": waiter.audience, "queue_id": at.id, "requester_id": waiter.user,
@@ -131,6 +132,7 @@ impl Queue {
             "metadata": waiter.metadata,
             "command": actor.command(),
             "accepted": at.seq + 1,
+            "source": waiter.source,
         }});
         let record = QueueRecord::Accepted { audience: waiter.audience.clone(), agent: actor.user.clone() };
         Ok(Step::record(record)
@@ -168,6 +170,12 @@ impl Queue {
         }
     }
 
+    /// Whether customers may be transferred to another queue.
+    fn lets_go_to(&self, queue: &Id) -> bool {
+        let allowed = self.settings.get("transfer_queue_ids").and_then(serde_json::Value::as_array);
+        self.exists() && allowed.is_some_and(|ids| ids.iter().any(|id| id.as_str() == Some(queue)))
+    }
+
     fn part(&self, at: &Moment<'_>, user: Id, removed: bool) -> Step<QueueRecord> {
         let order = json!({"QueueParted": {"queue": at.id}});
         let forward = Emit::Forward(Stream::user(&user), order);
@@ -175,14 +183,19 @@ impl Queue {
         Step::record(QueueRecord::MemberParted { realm, user, removed }).and(forward)
     }
 
-    fn take_back(&self, at: &Moment<'_>, waiter: Waiter, seq: u64) -> Step<QueueRecord> {
+    /// Takes somebody in, whatever the limits.
+    fn take_in(&self, at: &Moment<'_>, waiter: Waiter, seq: u64, first: bool) -> Step<QueueRecord> {
         let known = self.returned.iter().any(|(audience, last)| *audience == waiter.audience && *last >= seq);
         if known || self.position(&waiter.user).is_some() {
             return Step::nothing();
         }
         let waits = waits(at, &waiter.audience, None);
         let to = Stream::user(&waiter.user);
-        Step::record(QueueRecord::Returned { waiter, seq }).and(Emit::Forward(to, waits))
+        let record = match first {
+            true => QueueRecord::Returned { waiter, seq },
+            false => QueueRecord::Transferred { waiter, seq },
+        };
+        Step::record(record).and(Emit::Forward(to, waits))
     }
 
     pub(super) fn obey(&self, at: &Moment<'_>, order: QueueOrder) -> Step<QueueRecord> {
@@ -207,7 +220,21 @@ impl Queue {
             QueueOrder::Return { conversation, .. } if !self.exists() => {
                 Step::emit(Emit::Forward(Stream::conversation(&conversation), json!("QueueGone")))
             }
-            QueueOrder::Return { waiter, seq, .. } => self.take_back(at, waiter, seq),
+            QueueOrder::Return { waiter, seq, .. } => self.take_in(at, waiter, seq, true),
+            QueueOrder::Transfer { queue, conversation, seq } => {
+                let order = json!({"Transferred": {"seq": seq, "allowed": self.lets_go_to(&queue)}});
+                Step::emit(Emit::Forward(Stream::conversation(&conversation), order))
+            }
+            QueueOrder::Enqueue { realm, waiter, conversation, seq }
+                if !self.exists() || realm != self.realm =>
+            {
+                // It is gone, or none of ours: they are first in the queue that they came from.
+                let source = waiter.source.as_ref().and_then(|source| source.get("queue_id")?.as_str());
+                let Some(source) = source.map(|id| Stream::queue(&id.into())) else { return Step::nothing() };
+                let order = json!({"Return": {"waiter": waiter, "conversation": conversation, "seq": seq}});
+                Step::emit(Emit::Forward(source, order))
+            }
+            QueueOrder::Enqueue { waiter, seq, .. } => self.take_in(at, waiter, seq, false),
             QueueOrder::Drop { audience, cause } => {
                 match self.waiting.iter().find(|waiter| waiter.audience == audience) {
                     Some(waiter) => {

@@ -99,10 +99,10 @@ actions! {
             "close_session" => CloseSession,
             "ping" => Ping,
             "describe_conn" => DescribeConn,
+            "begin_ice" => BeginIce,
         }
         planned {
             "track" => Track,
-            "begin_ice" => BeginIce,
             "discover_jitsi" => DiscoverJitsi,
             "search" => Search,
             "search_users" => SearchUsers,
@@ -166,7 +166,6 @@ actions! {
         planned {
             "get_queue_stats" => GetQueueStats,
             "create_audience" => CreateAudience,
-            "transfer_audience" => TransferAudience,
             "register_audience" => RegisterAudience,
             "describe_queue_transcripts" => DescribeQueueTranscripts,
             "delete_queue_transcripts" => DeleteQueueTranscripts,
@@ -184,12 +183,13 @@ actions! {
             "update_dialogue" => UpdateDialogue,
             "send_message" => SendMessage,
             "load_history" => LoadHistory,
+            "discard_history" => DiscardHistory,
+            "transfer_audience" => TransferAudience,
         }
         planned {
             "follow_channel" => FollowChannel,
             "update_message" => UpdateMessage,
             "update_user_messages" => UpdateUserMessages,
-            "discard_history" => DiscardHistory,
             "send_file" => SendFile,
             "describe_file" => DescribeFile,
             "get_transcript" => GetTranscript,

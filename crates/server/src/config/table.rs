@@ -28,6 +28,8 @@ pub(crate) enum Kind {
     Hosts,
     /// A list of web origins, `scheme://host` with a port where it is not the usual one.
     Origins,
+    /// A list of STUN and TURN servers.
+    IceServers,
 }
 
 impl Kind {
@@ -44,12 +46,13 @@ impl Kind {
             Self::Address => "an IP address and a port".into(),
             Self::Hosts => "a list of host:port".into(),
             Self::Origins => "a list of origins".into(),
+            Self::IceServers => "a list of stun:host:port and turn:host:port".into(),
         }
     }
 
     /// Whether the value is a list: an array in a file, divided by commas elsewhere.
     pub(crate) fn is_list(self) -> bool {
-        matches!(self, Self::Hosts | Self::Origins)
+        matches!(self, Self::Hosts | Self::Origins | Self::IceServers)
     }
 
     /// What stands for a value in a help text.
@@ -63,6 +66,7 @@ impl Kind {
             Self::Address => "ADDRESS",
             Self::Hosts => "HOST:PORT",
             Self::Origins => "ORIGIN",
+            Self::IceServers => "URL",
         }
     }
 }
@@ -208,6 +212,29 @@ pub(crate) static SETTINGS: &[Setting] = &[
         integer(1, 86_400),
         "30",
         "Seconds after which what nobody uses leaves memory; it comes back from the store when asked for.",
+    ),
+    setting(
+        "ice_urls",
+        Kind::IceServers,
+        "",
+        "STUN and TURN servers for video calls: \"stun:host:3478\", \"turn:host:3478?transport=tcp\", \
+         \"turns:host:5349\". begin_ice tells clients of them.",
+    ),
+    Setting {
+        secret: true,
+        ..setting(
+            "turn_secret",
+            Kind::Text,
+            "",
+            "The secret that the TURN servers share with this one (coturn: use-auth-secret, static-auth-secret); \
+             clients get credentials that expire. Empty: the servers ask for none.",
+        )
+    },
+    setting(
+        "turn_ttl_s",
+        integer(60, 7 * 86_400),
+        "86400",
+        "Seconds that credentials for TURN servers hold; a call that lasts longer can't find new ways.",
     ),
     setting(
         "allowed_origins",

@@ -67,6 +67,7 @@ fn every_setting_changes_the_configuration() {
             Kind::Address => "[::1]:9".into(),
             Kind::Hosts => "a.example:1,b.example:2".into(),
             Kind::Origins => "https://a.example".into(),
+            Kind::IceServers => "stun:a.example".into(),
         };
         let mut pairs = vec![(setting.env(), other)];
         // These two come as a pair.
@@ -198,7 +199,7 @@ fn wrong_types_name_file_line_and_key() {
 }
 
 #[test]
-fn hosts_and_origins_are_checked() {
+fn hosts_origins_and_servers_are_checked() {
     let hosts = |text: &str| Value::parse(Kind::Hosts, text).is_ok();
     assert!(hosts("chat.example.org:443, [2001:db8::1]:443,10.0.0.1:80") && hosts(""));
     for bad in
@@ -212,6 +213,13 @@ fn hosts_and_origins_are_checked() {
         ["a.example", "https://a.example/", "https://a.example/path", "ftp://a.example", "*", "https://"]
     {
         assert!(!origins(bad), "{bad}");
+    }
+    let servers = |text: &str| Value::parse(Kind::IceServers, text).is_ok();
+    assert!(servers("stun:a.example,turn:[2001:db8::1]:3478?transport=tcp, turns:10.0.0.1:5349"));
+    for bad in
+        ["a.example", "stun://a.example", "http:a", "stun:a?transport=tcp", "turn:a?transport=sctp", "turn:"]
+    {
+        assert!(!servers(bad), "{bad}");
     }
 }
 

@@ -31,7 +31,7 @@ impl Value {
                 _ => return Err(found()),
             }),
             Kind::Integer { .. } => Self::Integer(text.replace('_', "").parse().map_err(|_| found())?),
-            Kind::Hosts | Kind::Origins => Self::List(
+            Kind::Hosts | Kind::Origins | Kind::IceServers => Self::List(
                 text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Into::into).collect(),
             ),
             Kind::Text | Kind::Path | Kind::Choice(_) | Kind::Address => Self::Text(text.to_owned()),
@@ -50,7 +50,7 @@ impl Value {
                 u64::from_str_radix(number.as_str(), number.radix())
                     .map_err(|_| format!("the number {}", number.as_str()))?,
             ),
-            (Kind::Hosts | Kind::Origins, DeValue::Array(items)) => Self::List(
+            (Kind::Hosts | Kind::Origins | Kind::IceServers, DeValue::Array(items)) => Self::List(
                 items
                     .iter()
                     .map(|item| match item.get_ref() {
@@ -74,6 +74,7 @@ impl Value {
             (Self::Text(text), Kind::Address) => text.parse::<SocketAddr>().is_ok(),
             (Self::List(items), Kind::Hosts) => items.iter().all(|item| is_host(item)),
             (Self::List(items), Kind::Origins) => items.iter().all(|item| is_origin(item)),
+            (Self::List(items), Kind::IceServers) => items.iter().all(|item| is_ice_server(item)),
             _ => true,
         };
         if fits { Ok(self) } else { Err(format!("\"{}\"", self.text())) }
@@ -105,6 +106,21 @@ fn is_origin(text: &str) -> bool {
         return false;
     };
     is_host(host) || is_host(&format!("{host}:1"))
+}
+
+/// `stun:host`, with a port where it is not the usual one; for TURN also how to reach it.
+fn is_ice_server(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else { return false };
+    let (host, transport) = match rest.split_once('?') {
+        Some((host, query)) => (host, Some(query)),
+        None => (rest, None),
+    };
+    let by = match scheme {
+        "stun" | "stuns" => transport.is_none(),
+        "turn" | "turns" => transport.is_none_or(|by| ["transport=udp", "transport=tcp"].contains(&by)),
+        _ => false,
+    };
+    by && (is_host(host) || is_host(&format!("{host}:1")))
 }
 
 fn describe(value: &DeValue<'_>) -> String {
