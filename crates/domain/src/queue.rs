@@ -117,6 +117,8 @@ pub enum QueueOrder {
         /// Who.
         user: Id,
     },
+    /// The realm was deleted, and the queue with it.
+    RealmGone,
 }
 
 /// What happens to a queue.

@@ -42,6 +42,12 @@ pub enum Right {
     SeeRealm,
     /// Change a realm, its members, queues and settings.
     ManageRealm,
+    /// Delete a realm.
+    DeleteRealm,
+    /// See a realm's tags.
+    SeeTags,
+    /// Make, change and delete a realm's tags.
+    ManageTags,
     /// Serve a queue: see who waits, accept.
     ServeQueue,
     /// Change a queue's settings and members, delete it.
@@ -60,6 +66,9 @@ pub const TABLE: &[(Right, Standing)] = &[
     (Right::DeleteChannel, Standing::Operator),
     (Right::SeeRealm, Standing::RealmMember),
     (Right::ManageRealm, Standing::Operator),
+    (Right::DeleteRealm, Standing::Owner),
+    (Right::SeeTags, Standing::RealmMember),
+    (Right::ManageTags, Standing::Operator),
     (Right::ServeQueue, Standing::Member),
     (Right::ManageQueue, Standing::Operator),
 ];

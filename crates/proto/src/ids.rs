@@ -1,6 +1,9 @@
 //! Identifiers: two base-32 characters that name the shard, then a digest or random characters.
 //!
 //! An id is derived from what caused it, so that a retry through another node makes the same id.
+//!
+//! The id of a part, such as a realm's tag, is its owner's id with a digest after it: who has nothing but
+//! the part's id finds the owner's stream by it, on any node and without looking anything up.
 
 use crate::types::Id;
 use sha2::{Digest, Sha256};
@@ -30,6 +33,22 @@ pub fn derive(shard: u16, cause: &[&str]) -> Id {
         hash.update(part.as_bytes());
     }
     from_bytes(shard, &hash.finalize()[..10])
+}
+
+/// How many characters a part's id has after its owner's: 80 bits of a digest.
+const PART: usize = 16;
+
+/// The id of a part of `owner` for what `cause` names.
+pub fn part(owner: &str, cause: &[&str]) -> Id {
+    let digest = derive(0, cause);
+    Id::from(owner) + &digest[digest.len() - PART..]
+}
+
+/// The owner in the id of a part; `None` if it can't be one of ours.
+pub fn owner(part: &str) -> Option<Id> {
+    shard(part)?;
+    let owner = &part[..part.len().checked_sub(PART)?];
+    shard(owner).map(|_| owner.into())
 }
 
 /// An id or a secret from random bytes, in `shard`. 17 bytes make more than 128 bits.
@@ -116,6 +135,26 @@ mod tests {
         assert_ne!(derive(5, &["a", "bc"]), derive(5, &["ab", "c"]));
         assert_eq!(derive(5, &["a"]).len(), 18);
         assert_eq!(from_bytes(5, &[1; 17]).len(), 30);
+    }
+
+    #[test]
+    fn the_id_of_a_part_begins_with_its_owners() {
+        let owner = derive(5, &["realm"]);
+        let tag = part(&owner, &["tag", "a"]);
+        assert_eq!((self::owner(&tag), shard(&tag)), (Some(owner.clone()), Some(5)));
+        assert_eq!(tag, part(&owner, &["tag", "a"]));
+        assert_ne!(tag, part(&owner, &["tag", "b"]));
+        for text in [
+            "",
+            "ab",
+            &owner,
+            &owner[2..],
+            "UPPER-and-longer-than-sixteen",
+            &"z".repeat(65),
+            "ä".repeat(20).as_str(),
+        ] {
+            assert_eq!(self::owner(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -22,5 +22,11 @@ pub const SECRET_BYTES: usize = 1024;
 pub const HISTORY: u64 = 1000;
 /// Members of a channel (`channel_quota_exceeded`).
 pub const CHANNEL_MEMBERS: usize = 2000;
+/// Tags of a realm (`permission_denied`).
+pub const TAGS: usize = 1000;
+/// Levels of a realm's tree of tags (`request_malformed`).
+pub const TAG_DEPTH: usize = 10;
+/// Bytes of a tag's theme, encoded (`request_malformed`): a realm's tags travel together.
+pub const TAG_THEME_BYTES: usize = 1024;
 /// The largest integer that every client can hold, 2^53 - 1.
 pub const MAX_INTEGER: u64 = (1 << 53) - 1;

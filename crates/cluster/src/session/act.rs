@@ -271,7 +271,17 @@ pub(crate) fn target(action: &Action, user: &Id) -> Result<Stream, Rejection> {
         Action::Realm(RealmAction::DescribeRealm(of)) => Stream::realm(&of.realm_id),
         Action::Realm(RealmAction::DescribeRealmQueues(of)) => Stream::realm(&of.realm_id),
         Action::Realm(RealmAction::UpdateRealm(of)) => Stream::realm(&of.realm_id),
+        Action::Realm(RealmAction::DeleteRealm(of)) => Stream::realm(&of.realm_id),
         Action::Realm(RealmAction::CreateQueue(of)) => Stream::realm(&of.realm_id),
+        Action::Realm(RealmAction::CreateTag(of)) => Stream::realm(&of.realm_id),
+        Action::Realm(RealmAction::DescribeTag(of)) => realm_of(&of.tag_id)?,
+        Action::Realm(RealmAction::DescribeTags(of)) => match (&of.realm_id, &of.tag_id) {
+            (Some(realm), None) => Stream::realm(realm),
+            (None, Some(tag)) => realm_of(tag)?,
+            _ => return Err(Rejection::malformed("exactly one of realm_id and tag_id is given")),
+        },
+        Action::Realm(RealmAction::UpdateTag(of)) => realm_of(&of.tag_id)?,
+        Action::Realm(RealmAction::DeleteTag(of)) => realm_of(&of.tag_id)?,
         Action::Queue(QueueAction::UpdateQueue(of)) => Stream::queue(&of.queue_id),
         Action::Queue(QueueAction::DeleteQueue(of)) => Stream::queue(&of.queue_id),
         Action::Queue(QueueAction::DescribeQueue(of)) => Stream::queue(&of.queue_id),
@@ -336,6 +346,12 @@ fn either(channel: &Option<Id>, peer: &Option<Id>, user: &Id) -> Result<Stream, 
         (None, Some(peer)) => Ok(Stream::conversation(&ids::dialogue(user, peer))),
         _ => Err(Rejection::malformed("exactly one of channel_id and user_id is given")),
     }
+}
+
+/// The stream of the realm that a tag belongs to.
+fn realm_of(tag: &Id) -> Result<Stream, Rejection> {
+    let realm = ids::owner(tag).ok_or_else(|| Rejection::new(ErrorType::TagNotFound).about("tag_id", tag))?;
+    Ok(Stream::realm(&realm))
 }
 
 /// What is said of something that is not there.

@@ -41,21 +41,25 @@ impl Queue {
                 if !standing.may(Right::ManageQueue) {
                     return denied();
                 }
-                let realm = self.realm.clone().unwrap_or_default();
-                let mut step = Step::record(QueueRecord::Deleted { realm: realm.clone() })
-                    .and(Emit::Forward(Stream::realm(&realm), json!({"QueueDeleted": {"queue": at.id}})));
-                for user in self.members.keys() {
-                    let order = json!({"QueueParted": {"queue": at.id}});
-                    step.emits.push(Emit::Forward(Stream::user(user), order));
-                }
-                for waiter in &self.waiting {
-                    step.emits.push(waits_not(at.id, waiter));
-                }
-                Ok(step)
+                let realm = Stream::realm(&self.realm.clone().unwrap_or_default());
+                let order = json!({"QueueDeleted": {"queue": at.id}});
+                Ok(self.delete(at).and(Emit::Forward(realm, order)))
             }
             QueueAction::RequestAudience(request) => self.request(at, actor, request.audience_metadata),
             QueueAction::AcceptAudience(accept) => self.accept(at, actor, standing, accept.audience_id),
         }
+    }
+
+    /// Lets go of all who serve it and of all who wait.
+    fn delete(&self, at: &Moment<'_>) -> Step<QueueRecord> {
+        let realm = self.realm.clone().unwrap_or_default();
+        let mut step = Step::record(QueueRecord::Deleted { realm });
+        for user in self.members.keys() {
+            let order = json!({"QueueParted": {"queue": at.id}});
+            step.emits.push(Emit::Forward(Stream::user(user), order));
+        }
+        step.emits.extend(self.waiting.iter().map(|waiter| waits_not(at.id, waiter)));
+        step
     }
 
     fn request(&self, at: &Moment<'_>, actor: &Actor, metadata: Option<Object>) -> Decision {
@@ -244,7 +248,8 @@ impl Queue {
                 }
             }
             QueueOrder::MemberGone { user } if self.members.contains_key(&user) => self.part(at, user, true),
-            QueueOrder::MemberGone { .. } => Step::nothing(),
+            QueueOrder::RealmGone if self.exists() => self.delete(at),
+            QueueOrder::MemberGone { .. } | QueueOrder::RealmGone => Step::nothing(),
         }
     }
 }

@@ -174,8 +174,23 @@ fn a_deleted_queue_lets_everybody_go() {
     request(&mut table, "a").unwrap();
     let step = table.act("owner", "delete_queue", json!({"queue_id": ID}), &[]).unwrap();
     let names: Vec<_> = forwards(&step).into_iter().map(|(_, name)| name).collect();
-    assert_eq!(names, ["QueueDeleted", "QueueParted", "QueueParted", "WaitsNot"]);
+    assert_eq!(names, ["QueueParted", "QueueParted", "WaitsNot", "QueueDeleted"]);
     assert_eq!(refused(request(&mut table, "b")), Some(ErrorType::QueueNotFound));
+}
+
+#[test]
+fn a_queue_whose_realm_is_gone_lets_everybody_go_once_and_is_not_made_again() {
+    let mut table = queue();
+    request(&mut table, "a").unwrap();
+    let step = table.order(json!("RealmGone")).unwrap();
+    let names: Vec<_> = forwards(&step).into_iter().map(|(_, name)| name).collect();
+    assert_eq!(names, ["QueueParted", "QueueParted", "WaitsNot"]);
+    assert_eq!(refused(request(&mut table, "b")), Some(ErrorType::QueueNotFound));
+    let again = json!({"Create": {"realm": REALM, "attrs": {}, "by": "owner", "command": null}});
+    for order in [json!("RealmGone"), again] {
+        let step = table.order(order).unwrap();
+        assert!(step.records.is_empty() && step.emits.is_empty());
+    }
 }
 
 fn come_back(table: &mut Table<Queue>, audience: &Id, seq: u64) -> Step<Entry<QueueRecord>> {

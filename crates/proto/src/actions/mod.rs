@@ -143,16 +143,15 @@ actions! {
             "describe_realm" => DescribeRealm,
             "describe_realm_queues" => DescribeRealmQueues,
             "update_realm" => UpdateRealm,
-            "create_queue" => CreateQueue,
-        }
-        planned {
             "delete_realm" => DeleteRealm,
+            "create_queue" => CreateQueue,
             "create_tag" => CreateTag,
             "describe_tag" => DescribeTag,
             "describe_tags" => DescribeTags,
             "update_tag" => UpdateTag,
             "delete_tag" => DeleteTag,
         }
+        planned { }
     }
     /// What a queue decides.
     Queue => QueueAction {

@@ -13,7 +13,7 @@ parameters! {
     DescribeRealmQueues { realm_id: Id ; queue_ids: Vec<Text>, track_metadata: Object, track_stage: Text }
     /// Changes a realm's attributes and settings.
     UpdateRealm { realm_id: Id ; realm_attrs: RealmAttrsPatch, realm_settings: Object }
-    /// Deletes a realm.
+    /// Deletes a realm with its queues and tags.
     DeleteRealm { realm_id: Id ;  }
     /// Makes a queue in a realm.
     CreateQueue { queue_attrs: QueueAttrsPatch, realm_id: Id ;  }
@@ -21,10 +21,10 @@ parameters! {
     CreateTag { realm_id: Id, tag_attrs: TagAttrsPatch ;  }
     /// Asks for a tag.
     DescribeTag { tag_id: Id ;  }
-    /// Asks for a tree of tags.
+    /// Asks for the tags of a realm, or for those beneath a tag, as a tree of 1 to 10 levels.
     DescribeTags {  ; realm_id: Id, tag_depth: u64, tag_id: Id }
     /// Changes a tag.
     UpdateTag { tag_attrs: TagAttrsPatch, tag_id: Id ;  }
-    /// Deletes a tag.
+    /// Deletes a tag, and with it the tags beneath it.
     DeleteTag { tag_id: Id ;  }
 }

@@ -1,0 +1,197 @@
+//! What a realm decides.
+
+use super::{Decision, Realm, RealmRecord};
+use crate::machine::{Actor, Answer, Emit, Machine, Moment, Step};
+use crate::rights::{Right, Standing};
+use crate::view::Stream;
+use levee_proto::actions::realm::CreateRealm;
+use levee_proto::attrs::{RealmAttrs, RealmMemberAttrsPatch, Writable};
+use levee_proto::{ErrorType, Id, MemberAction, Object, RealmAction, Rejection, events, ids};
+use serde_json::{Value, json};
+
+/// How many queues a realm may have.
+const MAX_QUEUES: usize = 1000;
+
+impl Realm {
+    fn absent(id: &Id) -> Rejection {
+        Rejection::new(ErrorType::RealmNotFound).about("realm_id", id)
+    }
+
+    /// Refuses who may not: to those outside, the realm is not there.
+    pub(super) fn allow(&self, at: &Moment<'_>, standing: Standing, right: Right) -> Result<(), Rejection> {
+        if standing.may(right) {
+            Ok(())
+        } else if standing.may(Right::SeeRealm) {
+            Err(Rejection::denied().about("realm_id", at.id))
+        } else {
+            Err(Self::absent(at.id))
+        }
+    }
+
+    pub(super) fn act(&self, at: &Moment<'_>, actor: &Actor, action: RealmAction) -> Decision {
+        let standing = self.standing(&actor.user);
+        match action {
+            RealmAction::CreateRealm(create) => self.create(at, actor, create),
+            RealmAction::DeleteRealm(_) => self.delete(at, standing),
+            RealmAction::CreateTag(create) => self.create_tag(at, actor, standing, &create.tag_attrs),
+            RealmAction::DescribeTag(describe) => self.describe_tag(at, standing, describe.tag_id),
+            RealmAction::DescribeTags(describe) => self.describe_tags(at, standing, describe),
+            RealmAction::UpdateTag(update) => self.update_tag(standing, update.tag_id, &update.tag_attrs),
+            RealmAction::DeleteTag(delete) => self.delete_tag(standing, delete.tag_id),
+            _ if !self.exists() => Err(Self::absent(at.id)),
+            RealmAction::DescribeRealm(_) => {
+                let inside = standing.may(Right::SeeRealm);
+                Ok(Step::emit(Answer::event(&events::RealmFound {
+                    realm_id: at.id.clone(),
+                    realm_attrs: self.attrs.clone(),
+                    realm_settings: inside.then(|| self.settings.clone()),
+                    realm_members: inside.then(|| self.members()),
+                })))
+            }
+            RealmAction::DescribeRealmQueues(describe) => {
+                // Which queues there are; the session asks each for the rest, and follows it.
+                let wanted = |id: &&Id| describe.queue_ids.as_ref().is_none_or(|some| some.contains(*id));
+                let queues: Vec<_> = self.queues.iter().filter(wanted).collect();
+                Ok(Step::emit(Emit::Answer(Answer::Value(json!([at.id, queues])))))
+            }
+            RealmAction::UpdateRealm(update) => {
+                if !standing.may(Right::ManageRealm) {
+                    return Err(Rejection::denied().about("realm_id", at.id));
+                }
+                let mut attrs = self.attrs.clone();
+                if let Some(patch) = &update.realm_attrs {
+                    patch.check(|writable| standing.writes(writable, false))?;
+                    patch.apply(&mut attrs);
+                }
+                let mut settings = self.settings.clone();
+                for (key, value) in update.realm_settings.unwrap_or_default() {
+                    if value.is_null() {
+                        settings.remove(&key);
+                    } else {
+                        settings.insert(key, value);
+                    }
+                }
+                Ok(Step::record(RealmRecord::Changed { attrs, settings }))
+            }
+            RealmAction::CreateQueue(create) => {
+                if !standing.may(Right::ManageRealm) {
+                    return Err(Rejection::denied().about("realm_id", at.id));
+                }
+                if self.queues.len() >= MAX_QUEUES {
+                    return Err(Rejection::new(ErrorType::QueueQuotaExceeded));
+                }
+                create.queue_attrs.check(|writable| standing.writes(writable, false))?;
+                let command = actor.command();
+                let cause = command.as_ref().map_or_else(|| at.now.to_string(), |c| c.action_id.to_string());
+                let queue =
+                    ids::derive(ids::shard(at.id).unwrap_or_default(), &["queue", &actor.session, &cause]);
+                let order = json!({"Create": {"realm": at.id, "attrs": create.queue_attrs, "by": actor.user,
+                    "command": command}});
+                // The queue answers, as soon as it is there.
+                Ok(Step::record(RealmRecord::QueueAdded { queue: queue.clone() })
+                    .and(Emit::Forward(Stream::queue(&queue), order)))
+            }
+        }
+    }
+
+    fn create(&self, at: &Moment<'_>, actor: &Actor, create: CreateRealm) -> Decision {
+        if self.exists() || self.deleted {
+            return Err(Rejection::new(ErrorType::RealmAlreadyExists));
+        }
+        if actor.card.guest.is_some() {
+            return Err(Rejection::denied().because("a guest can't own a realm"));
+        }
+        if create.channel_attrs.is_some() {
+            return Err(
+                Rejection::new(ErrorType::ActionNotSupported).because("channel_attrs is not supported yet")
+            );
+        }
+        let mut attrs = RealmAttrs { owner_id: Some(actor.user.clone()), ..RealmAttrs::default() };
+        if let Some(patch) = &create.realm_attrs {
+            patch.check(|writable| matches!(writable, Writable::Initially | Writable::Operator))?;
+            patch.apply(&mut attrs);
+        }
+        let settings = create.realm_settings.unwrap_or_default();
+        let order = json!({"RealmJoined": {"realm": at.id, "seq": at.seq + 1, "command": actor.command()}});
+        Ok(Step::record(RealmRecord::Created { attrs, settings, owner: (*actor.card).clone() })
+            .and(Emit::Forward(Stream::user(&actor.user), order)))
+    }
+
+    /// Only its owner deletes a realm. Its queues go with it, and so do their lines; its channels stay with
+    /// their members.
+    fn delete(&self, at: &Moment<'_>, standing: Standing) -> Decision {
+        self.allow(at, standing, Right::DeleteRealm)?;
+        let mut step = Step::record(RealmRecord::Deleted);
+        for queue in &self.queues {
+            step.emits.push(Emit::Forward(Stream::queue(queue), json!("RealmGone")));
+        }
+        for user in self.members.keys() {
+            let order = json!({"RealmParted": {"realm": at.id}});
+            step.emits.push(Emit::Forward(Stream::user(user), order));
+        }
+        Ok(step)
+    }
+
+    pub(super) fn manage(&self, at: &Moment<'_>, actor: &Actor, action: MemberAction) -> Decision {
+        if !self.exists() {
+            return Err(Self::absent(at.id));
+        }
+        let standing = self.standing(&actor.user);
+        let no_member = |user: &Id| Rejection::new(ErrorType::UserNotFound).about("user_id", user);
+        let patch = |attrs: Object| {
+            serde_json::from_value::<RealmMemberAttrsPatch>(Value::Object(attrs))
+                .map_err(|e| Rejection::malformed(e.to_string()))
+        };
+        let denied = || Err(Rejection::denied().about("realm_id", at.id));
+        match action {
+            MemberAction::AddMember(add) => {
+                if !standing.may(Right::ManageRealm) {
+                    return denied();
+                }
+                let change = patch(add.member_attrs.unwrap_or_default())?;
+                let mut member = self.members.get(&add.user_id).cloned().unwrap_or_default();
+                change.apply(&mut member.attrs);
+                let record = RealmRecord::MemberJoined { user: add.user_id.clone(), member };
+                let order = json!({"RealmJoined": {"realm": at.id, "seq": at.seq + 1, "command": null}});
+                Ok(Step::record(record).and(Emit::Forward(Stream::user(&add.user_id), order)))
+            }
+            MemberAction::UpdateMember(update) => {
+                if !standing.may(Right::ManageRealm) {
+                    return denied();
+                }
+                let mut member =
+                    self.members.get(&update.user_id).cloned().ok_or_else(|| no_member(&update.user_id))?;
+                if self.attrs.owner_id.as_ref() == Some(&update.user_id) {
+                    return denied();
+                }
+                let change = patch(update.member_attrs)?;
+                change.check(|writable| standing.writes(writable, false))?;
+                change.apply(&mut member.attrs);
+                Ok(Step::record(RealmRecord::MemberUpdated { user: update.user_id, attrs: member.attrs }))
+            }
+            MemberAction::RemoveMember(remove) => {
+                let oneself = remove.user_id == actor.user;
+                if !oneself && !standing.may(Right::ManageRealm) {
+                    return denied();
+                }
+                if !self.members.contains_key(&remove.user_id) {
+                    return Err(no_member(&remove.user_id));
+                }
+                if self.attrs.owner_id.as_ref() == Some(&remove.user_id) {
+                    return Err(Rejection::denied().because("the owner can't leave"));
+                }
+                let order = json!({"RealmParted": {"realm": at.id}});
+                let mut step = Step::record(RealmRecord::MemberParted {
+                    user: remove.user_id.clone(),
+                    removed: !oneself,
+                })
+                .and(Emit::Forward(Stream::user(&remove.user_id), order));
+                for queue in &self.queues {
+                    let order = json!({"MemberGone": {"user": remove.user_id}});
+                    step.emits.push(Emit::Forward(Stream::queue(queue), order));
+                }
+                Ok(step)
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What a realm is ordered, and what happens to it.
+
+use super::RealmMember;
+use levee_proto::attrs::{RealmAttrs, RealmMemberAttrs, TagAttrs, UserAttrs};
+use levee_proto::{Id, Object};
+use serde::{Deserialize, Serialize};
+
+/// What others order of a realm.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum RealmOrder {
+    /// A queue was deleted.
+    QueueDeleted {
+        /// The queue.
+        queue: Id,
+    },
+}
+
+/// What happens to a realm.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RealmRecord {
+    /// Made.
+    Created {
+        /// Attributes.
+        attrs: RealmAttrs,
+        /// Settings.
+        settings: Object,
+        /// The owner's card.
+        owner: UserAttrs,
+    },
+    /// Attributes or settings changed.
+    Changed {
+        /// The attributes as they are now.
+        attrs: RealmAttrs,
+        /// The settings as they are now.
+        settings: Object,
+    },
+    /// Somebody joined.
+    MemberJoined {
+        /// Who.
+        user: Id,
+        /// As a member.
+        member: RealmMember,
+    },
+    /// A member's attributes changed.
+    MemberUpdated {
+        /// Who.
+        user: Id,
+        /// The attributes as they are now.
+        attrs: RealmMemberAttrs,
+    },
+    /// Somebody left.
+    MemberParted {
+        /// Who.
+        user: Id,
+        /// Whether somebody else removed them.
+        removed: bool,
+    },
+    /// A queue was made.
+    QueueAdded {
+        /// The queue.
+        queue: Id,
+    },
+    /// A queue was deleted.
+    QueueRemoved {
+        /// The queue.
+        queue: Id,
+    },
+    /// A tag was made.
+    TagCreated {
+        /// The tag.
+        tag: Id,
+        /// Its attributes.
+        attrs: TagAttrs,
+    },
+    /// A tag changed.
+    TagChanged {
+        /// The tag.
+        tag: Id,
+        /// Its attributes as they are now.
+        attrs: TagAttrs,
+    },
+    /// A tag was deleted.
+    TagDeleted {
+        /// The tag.
+        tag: Id,
+        /// Its last attributes.
+        attrs: TagAttrs,
+    },
+    /// Deleted, with all that is in it.
+    Deleted,
+}
