@@ -91,6 +91,7 @@ async fn tags_survive_a_restart() {
         let mut server = Server::start().await;
         let desk = server.desk().await;
         let kept = tag(&desk, "Kept", None).await;
+        server.kill();
         server.restart().await;
         let again = server.open(login("agent@example.org", "secret-agent"), Options::default()).await;
         let found = again.ask("describe_tags", json!({"realm_id": desk.realm})).await.unwrap();

@@ -419,36 +419,36 @@ export interface ActionParams {
     realm_attrs?: Patch<RealmAttrs>;
     realm_settings?: JsonObject;
   };
+  /** Deletes a realm with its queues and tags. */
+  delete_realm: {
+    realm_id: string;
+  };
   /** Makes a queue in a realm. */
   create_queue: {
     queue_attrs: Patch<QueueAttrs>;
     realm_id: string;
   };
-  /** Deletes a realm. Planned: answered with `action_not_supported`. */
-  delete_realm: {
-    realm_id: string;
-  };
-  /** Makes a tag. Planned: answered with `action_not_supported`. */
+  /** Makes a tag. */
   create_tag: {
     realm_id: string;
     tag_attrs: Patch<TagAttrs>;
   };
-  /** Asks for a tag. Planned: answered with `action_not_supported`. */
+  /** Asks for a tag. */
   describe_tag: {
     tag_id: string;
   };
-  /** Asks for a tree of tags. Planned: answered with `action_not_supported`. */
+  /** Asks for the tags of a realm, or for those beneath a tag, as a tree of 1 to 10 levels. */
   describe_tags: {
     realm_id?: string;
     tag_depth?: number;
     tag_id?: string;
   };
-  /** Changes a tag. Planned: answered with `action_not_supported`. */
+  /** Changes a tag. */
   update_tag: {
     tag_attrs: Patch<TagAttrs>;
     tag_id: string;
   };
-  /** Deletes a tag. Planned: answered with `action_not_supported`. */
+  /** Deletes a tag, and with it the tags beneath it. */
   delete_tag: {
     tag_id: string;
   };
