@@ -33,6 +33,19 @@ impl Event {
         Self::new(header, parts)
     }
 
+    /// An event from its frames: the header, then the parts of the payload.
+    ///
+    /// # Errors
+    /// If there is no frame, or the first is no object with a name.
+    pub fn framed(mut frames: Vec<Bytes>) -> Result<Self> {
+        if frames.is_empty() {
+            return Err(Error::Protocol("an event has a header".into()));
+        }
+        let header = frames.remove(0);
+        let header = serde_json::from_slice(&header).map_err(|error| Error::Protocol(error.to_string()))?;
+        Self::new(header, frames)
+    }
+
     fn new(header: Object, parts: Vec<Bytes>) -> Result<Self> {
         if !header.get("event").is_some_and(Value::is_string) {
             return Err(Error::Protocol("an event has a name".into()));

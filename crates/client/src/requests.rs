@@ -4,7 +4,8 @@ use crate::address::Address;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::http::{Http, Response, escape};
-use levee_proto::Object;
+use bytes::Bytes;
+use levee_proto::{Object, framing};
 use serde_json::Value;
 
 /// Asks the service discovery for hosts to connect to.
@@ -114,13 +115,68 @@ impl Caller {
         event(&self.http.request("GET", &path, &[("Accept", "application/json")], b"").await?)
     }
 
+    /// Calls with a payload of several parts, as frames; the answer is every event with its payload, or one
+    /// error.
+    ///
+    /// # Errors
+    /// When there is no answer, or none that is understood.
+    pub async fn frames(
+        &mut self,
+        action: &str,
+        parameters: Value,
+        parts: &[impl AsRef<[u8]>],
+    ) -> Result<Vec<Event>> {
+        let body = self.octets(action, &parameters, parts);
+        let headers = [("Content-Type", "application/octet-stream"), ("Accept", "application/x-protobuf")];
+        events(&self.send(&headers, &body).await?)
+    }
+
+    /// The body of frames of an action with its payload.
+    pub fn octets(&self, action: &str, parameters: &Value, parts: &[impl AsRef<[u8]>]) -> Vec<u8> {
+        let mut body = Vec::new();
+        framing::push_frame(&mut body, self.action(action, parameters).as_bytes());
+        parts.iter().for_each(|part| framing::push_frame(&mut body, part.as_ref()));
+        body
+    }
+
     /// Sends any body, for tests of bad input, and returns the bare answer.
     ///
     /// # Errors
     /// When there is no answer.
     pub async fn body(&mut self, content_type: &str, body: &[u8]) -> Result<Response> {
-        let headers = [("Content-Type", content_type), ("Accept", "application/json")];
-        self.http.request("POST", "/v2/call", &headers, body).await
+        self.send(&[("Content-Type", content_type), ("Accept", "application/json")], body).await
+    }
+
+    /// Sends any body with any headers, and returns the bare answer.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn send(&mut self, headers: &[(&str, &str)], body: &[u8]) -> Result<Response> {
+        self.http.request("POST", "/v2/call", headers, body).await
+    }
+}
+
+/// The events in the answer to a call, whichever of the content types it has; none if it has no body.
+///
+/// # Errors
+/// When it is none.
+pub fn events(response: &Response) -> Result<Vec<Event>> {
+    let wrong = |error: framing::FramingError| Error::Protocol(error.to_string());
+    match (response.status, response.header("content-type")) {
+        (204, _) => Ok(Vec::new()),
+        (200, "application/x-protobuf") => {
+            let events = framing::decode_response(response.body.clone()).map_err(wrong)?;
+            events.into_iter().map(Event::framed).collect()
+        }
+        (200, "application/octet-stream") => {
+            let mut body = response.body.clone();
+            let mut headers: Vec<Bytes> = Vec::new();
+            while let Some(frame) = framing::next_frame(&mut body).map_err(wrong)? {
+                headers.push(frame);
+            }
+            headers.into_iter().map(|header| Event::framed(vec![header])).collect()
+        }
+        _ => Ok(vec![event(response)?]),
     }
 }
 
@@ -133,4 +189,42 @@ fn json(response: &Response) -> Result<Value> {
 
 fn event(response: &Response) -> Result<Event> {
     Event::inline(json(response)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(content_type: &str, body: &'static [u8]) -> Result<Vec<Event>> {
+        let headers = vec![("content-type".to_owned(), content_type.to_owned())];
+        events(&Response { status: 200, headers, body: Bytes::from_static(body) })
+    }
+
+    #[test]
+    fn an_answer_is_read_by_its_content_type() {
+        let header = r#"{"event":"pong"}"#;
+        let pong = Event::framed(vec![header.into()]).unwrap();
+        let with_payload = Event::framed(vec![header.into(), "a".into(), "".into()]).unwrap();
+        assert_eq!(with_payload.parts(), ["a", ""]);
+        assert_eq!(answer("application/json", header.as_bytes()).unwrap(), [pong.clone()]);
+        assert_eq!(answer("application/octet-stream", b"\x10{\"event\":\"pong\"}").unwrap(), [pong.clone()]);
+        let body =
+            b"\x0a\x12\x0a\x10{\"event\":\"pong\"}\x0a\x17\x0a\x10{\"event\":\"pong\"}\x0a\x01a\x0a\x00";
+        assert_eq!(answer("application/x-protobuf", body).unwrap(), [pong, with_payload]);
+    }
+
+    #[test]
+    fn what_is_no_answer_is_an_error() {
+        for (content_type, body) in [
+            ("application/json", &b"nonsense"[..]),
+            ("application/json", b""),
+            ("application/octet-stream", b"\x7f\xff"),
+            ("application/octet-stream", b"\x03abc"),
+            ("application/x-protobuf", b"\x0a\xff\xff\xff\xff\x7f"),
+            ("application/x-protobuf", b"\x0a\x00"),
+            ("application/x-protobuf", b"garbage"),
+        ] {
+            assert!(answer(content_type, body).is_err(), "{content_type} {body:x?}");
+        }
+    }
 }

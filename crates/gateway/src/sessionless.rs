@@ -1,12 +1,17 @@
 //! Calls: an action a request, without a session.
 
+mod answer;
+mod request;
+
 use crate::Shared;
-use crate::poll::{bad_callback, respond};
+use crate::poll::bad_callback;
 use actix_web::{HttpRequest, HttpResponse, web};
+use answer::{Accepted, Outcome};
 use bytes::Bytes;
-use levee_proto::envelope::Splice;
-use levee_proto::{Body, Envelope, Id, Rejection, Text, limits};
+use levee_proto::{Body, Envelope, ErrorType, Id, Rejection, Text, limits};
+use request::Asked;
 use serde::Deserialize;
+use std::sync::Arc;
 
 /// A request's query.
 #[derive(Deserialize)]
@@ -28,60 +33,61 @@ struct Credentials {
 pub(crate) async fn get(
     context: web::Data<Shared>,
     arbiter: web::Data<u16>,
+    request: HttpRequest,
     query: web::Query<Query>,
 ) -> HttpResponse {
     let Some(data) = &query.data else { return HttpResponse::BadRequest().body("data is missing\n") };
     if let Some(response) = bad_callback(query.callback.as_deref()) {
         return response;
     }
-    let answer = answer(context.get_ref(), **arbiter, Bytes::copy_from_slice(data.as_bytes())).await;
-    respond(&answer, query.callback.as_deref())
+    let asked = Asked::Inline(Bytes::copy_from_slice(data.as_bytes()));
+    let outcome = call(context.get_ref(), **arbiter, asked).await;
+    match &query.callback {
+        Some(callback) => answer::script(outcome, callback),
+        None => answer::accepted(outcome, &Accepted::of(request.headers())),
+    }
 }
 
-/// Answers `POST /v2/call` with JSON.
+/// Answers `POST /v2/call`.
 pub(crate) async fn post(
     context: web::Data<Shared>,
     arbiter: web::Data<u16>,
     request: HttpRequest,
-    body: Bytes,
+    body: web::Payload,
 ) -> HttpResponse {
-    let content_type = request.headers().get("content-type").and_then(|value| value.to_str().ok());
-    let json =
-        content_type.is_some_and(|value| value.split(';').next().map(str::trim) == Some("application/json"));
-    if !json {
-        return HttpResponse::UnsupportedMediaType().body("the content type is application/json\n");
-    }
-    respond(&answer(context.get_ref(), **arbiter, body).await, None)
-}
-
-/// The first event of the answer: JSON can't carry more.
-async fn answer(context: &Shared, arbiter: u16, header: Bytes) -> String {
-    let (body, action_id) = match call(context, arbiter, header).await {
-        Ok((body, action_id)) => (body, action_id),
-        Err((rejection, action_id)) => (Body::error(&rejection), action_id),
+    let asked = match request::read(request.headers(), body, request::BODY_TIME).await {
+        Ok(asked) => asked,
+        Err(refusal) => return refusal.response(),
     };
-    let splice = Splice { action_id, ..Splice::default() };
-    body.bare().inline(splice).unwrap_or_default()
+    let outcome = call(context.get_ref(), **arbiter, asked).await;
+    answer::accepted(outcome, &Accepted::of(request.headers()))
 }
 
-async fn call(
-    context: &Shared,
-    arbiter: u16,
-    header: Bytes,
-) -> Result<(Body, Option<u64>), (Rejection, Option<u64>)> {
-    if header.len() > limits::HEADER_BYTES + limits::PART_BYTES {
-        return Err((Rejection::malformed("the request is too long"), None));
-    }
+async fn call(context: &Shared, arbiter: u16, asked: Asked) -> Outcome {
+    let (header, frames) = match asked {
+        Asked::Inline(header) if header.len() > limits::HEADER_BYTES + limits::PART_BYTES => {
+            return Err((Rejection::malformed("the request is too long"), None));
+        }
+        Asked::Inline(header) => (header, None),
+        Asked::Framed(mut body) => {
+            (request::header(&mut body).map_err(|rejection| (rejection, None))?, Some(body))
+        }
+    };
     let envelope = Envelope::parse(&header)?;
     let action_id = envelope.action_id;
     let refuse = |rejection| (rejection, action_id);
     let credentials: Credentials =
         serde_json::from_slice(&header).map_err(|e| refuse(Rejection::malformed(e.to_string())))?;
-    let parts = Envelope::inline_payload(&header).map_err(refuse)?;
+    let parts = match frames {
+        None => Envelope::inline_payload(&header),
+        Some(frames) => request::parts(frames, envelope.frames),
+    };
+    let parts = parts.map_err(refuse)?;
     // What is unknown or not supported is refused whoever calls.
     envelope.decode(&header).map_err(refuse)?;
     if envelope.action == "ping" {
-        return Ok((Body::new(&levee_proto::events::Pong::default()), action_id));
+        let pong = Body::new(&levee_proto::events::Pong::default());
+        return Ok((vec![(Arc::new(pong), None)], action_id));
     }
     let identity = credentials.caller_type.zip(credentials.caller_name);
     let auth = credentials.caller_auth.unwrap_or_default();
@@ -92,10 +98,7 @@ async fn call(
             hub.call(caller, envelope, header, parts).await
         })
         .await
-        .unwrap_or_else(|| Err(Rejection::new(levee_proto::ErrorType::Internal)))
+        .unwrap_or_else(|| Err(Rejection::new(ErrorType::Internal)))
         .map_err(refuse)?;
-    match events.into_iter().next() {
-        Some((body, _)) => Ok(((*body).clone(), action_id)),
-        None => Err(refuse(Rejection::new(levee_proto::ErrorType::Internal))),
-    }
+    Ok((events, action_id))
 }

@@ -39,7 +39,7 @@ it. What the API lacks is added under names that begin with `levee_`, which othe
 | discovery | `/v2/endpoint` | which hosts to connect to |
 | WebSocket | `/v2/socket` | subprotocol `ninchat.com`, text and binary frames |
 | long polling | `/v2/poll` | JSON or JSONP |
-| single call | `/v2/call` | one action and its reply, no session |
+| single call | `/v2/call` | one action and its reply, no session; asked in JSON (or JSONP) or octet stream, deflate and gzip; answered in JSON, protobuf or octet stream |
 
 ";
 
