@@ -117,6 +117,8 @@ export interface ChannelAttrs {
   audience?: JsonObject;
   /** Written by the server. */
   audience_id?: string;
+  /** Written by the server. */
+  audience_transferred?: boolean;
   /** Written by operators. */
   autohide?: boolean;
   /** Written by operators. */
@@ -259,6 +261,8 @@ export interface ActionParams {
   ping: object;
   /** Asks how the server sees this connection. */
   describe_conn: object;
+  /** Asks for STUN and TURN servers with temporary credentials. */
+  begin_ice: object;
   /** Reports a visitor's stage for statistics. Planned: answered with `action_not_supported`. */
   track: {
     realm_id: string;
@@ -266,8 +270,6 @@ export interface ActionParams {
     track_stage: string;
     queue_ids?: string[];
   };
-  /** Asks for STUN and TURN servers with temporary credentials. Planned: answered with `action_not_supported`. */
-  begin_ice: object;
   /** Asks for a group video room. Planned: answered with `action_not_supported`. */
   discover_jitsi: {
     channel_id?: string;
@@ -488,11 +490,6 @@ export interface ActionParams {
     user_id: string;
     channel_attrs?: Patch<ChannelAttrs>;
   };
-  /** Ends an audience and puts its customer into another queue. Planned: answered with `action_not_supported`. */
-  transfer_audience: {
-    audience_id: string;
-    queue_id: string;
-  };
   /** Leaves a contact request without a chat. Planned: answered with `action_not_supported`. */
   register_audience: {
     queue_id: string;
@@ -570,6 +567,16 @@ export interface ActionParams {
     message_types?: string[];
     user_id?: string;
   };
+  /** Forgets the older part of a dialogue for oneself. */
+  discard_history: {
+    message_id: string;
+    user_id: string;
+  };
+  /** Ends an audience and puts its customer into another queue. */
+  transfer_audience: {
+    audience_id: string;
+    queue_id: string;
+  };
   /** Reads a channel without joining it. Planned: answered with `action_not_supported`. */
   follow_channel: {
     channel_id: string;
@@ -589,11 +596,6 @@ export interface ActionParams {
     message_user_id: string;
     interval_end?: number;
     message_id?: string;
-  };
-  /** Forgets the older part of a dialogue for oneself. Planned: answered with `action_not_supported`. */
-  discard_history: {
-    message_id: string;
-    user_id: string;
   };
   /** Sends a file to a channel or a user. Planned: answered with `action_not_supported`. */
   send_file: {
