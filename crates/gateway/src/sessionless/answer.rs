@@ -8,8 +8,10 @@ use levee_proto::envelope::Splice;
 use levee_proto::{Body, ErrorType, Rejection, framing};
 use std::sync::Arc;
 
-/// A call's outcome: events with what is left of a history, or a refusal; and the action that it answers.
-pub(super) type Outcome = Result<(Vec<(Arc<Body>, Option<u64>)>, Option<u64>), (Rejection, Option<u64>)>;
+/// Events, each with what is left of a history, and the action that they answer.
+pub(super) type Events = (Vec<(Arc<Body>, Option<u64>)>, Option<u64>);
+/// A call's outcome: events, or a refusal of the action.
+pub(super) type Outcome = Result<Events, (Rejection, Option<u64>)>;
 
 /// The content types of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +125,7 @@ pub(super) fn begin(status: StatusCode) -> HttpResponseBuilder {
 }
 
 /// The events of an outcome: there is always one.
-fn events(outcome: Outcome) -> (Vec<(Arc<Body>, Option<u64>)>, Option<u64>) {
+fn events(outcome: Outcome) -> Events {
     let (rejection, action_id) = match outcome {
         Ok((events, action_id)) if !events.is_empty() => return (events, action_id),
         Ok((_, action_id)) => (Rejection::new(ErrorType::Internal), action_id),
