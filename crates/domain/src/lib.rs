@@ -12,6 +12,7 @@ pub mod machine;
 pub mod queue;
 pub mod realm;
 pub mod rights;
+pub mod schedule;
 pub mod session;
 #[cfg(test)]
 mod table;
