@@ -113,27 +113,39 @@ pub enum Emit {
     Tell(Stream, Value),
     /// Write a row of the directory in the same commit.
     Claim(Claim),
-    /// Have a timer ring after a while, from now on; kept on the agenda.
-    Wait(Timer),
+    /// Have a timer ring; kept on the agenda.
+    Wait(Timer, Due),
     /// A timer need not ring any more.
     Unwait(Timer),
 }
 
-/// What an entity does after a while, and why. How long that is, is a setting of the node's.
+/// When a timer rings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// After as long as an agent may be gone, which is a setting of the node's.
+    AgentTimeout,
+    /// At this time, microseconds since 1970.
+    At(u64),
+}
+
+/// What an entity does after a while, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Timer {
     /// See whether somebody still serves an audience: an agent may vanish without a word.
     Agent,
+    /// Open or close according to the schedule.
+    Schedule,
 }
 
 impl Timer {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Agent];
+    pub const ALL: [Self; 2] = [Self::Agent, Self::Schedule];
 
     /// Its name, as the agenda keeps it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Agent => "agent",
+            Self::Schedule => "schedule",
         }
     }
 }

@@ -1,9 +1,11 @@
 //! A queue: who serves it, who waits in it, and who took whom.
 
-use crate::machine::{Actor, Answer, Columns, Command, Emit, Entry, Glance, Input, Machine, Moment, Step};
+use crate::machine::{
+    Actor, Answer, Columns, Command, Emit, Entry, Glance, Input, Machine, Moment, Step, Timer,
+};
 use crate::rights::{Right, Standing};
 use crate::view::{Effect, Line, Stream, To, View, roles};
-use levee_proto::attrs::{QueueAttrs, QueueAttrsPatch, QueueMemberAttrs, UserAttrs};
+use levee_proto::attrs::{QueueAttrs, QueueMemberAttrs, UserAttrs};
 use levee_proto::types::{Waiting, seconds};
 use levee_proto::{
     Action, Body, ErrorType, Id, MemberAction, Object, QueueAction, Rejection, Text, events, ids,
@@ -14,8 +16,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 mod decide;
+mod records;
 #[cfg(test)]
 mod tests;
+
+pub use records::{QueueOrder, QueueRecord};
 
 /// How many of those who wait members are shown by name.
 const SHOWN: usize = 100;
@@ -60,141 +65,6 @@ pub struct Waiter {
     /// Where they were transferred from: a queue, an audience, a channel and who did it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Object>,
-}
-
-/// What others order of a queue.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum QueueOrder {
-    /// Be, in a realm.
-    Create {
-        /// The realm.
-        realm: Id,
-        /// Attributes.
-        attrs: QueueAttrsPatch,
-        /// Who makes it.
-        by: Id,
-        /// Their command.
-        command: Option<Command>,
-    },
-    /// A customer comes back, for the agent has vanished: to the head of the line, whatever its limits.
-    Return {
-        /// Who.
-        waiter: Waiter,
-        /// The conversation that they come from.
-        conversation: Id,
-        /// Its record: what comes twice is told by it.
-        seq: u64,
-    },
-    /// A conversation asks whether its customer may go to another queue.
-    Transfer {
-        /// Which.
-        queue: Id,
-        /// The conversation.
-        conversation: Id,
-        /// Its record.
-        seq: u64,
-    },
-    /// A customer comes from another queue: to the end of the line, whatever its limits.
-    Enqueue {
-        /// The realm that they come from: customers stay in it.
-        realm: Option<Id>,
-        /// Who.
-        waiter: Waiter,
-        /// The conversation that they come from.
-        conversation: Id,
-        /// Its record: what comes twice is told by it.
-        seq: u64,
-    },
-    /// An audience does not wait any more.
-    Drop {
-        /// The audience.
-        audience: Id,
-        /// Why.
-        cause: Text,
-    },
-    /// A user is no member of the realm any more.
-    MemberGone {
-        /// Who.
-        user: Id,
-    },
-    /// The realm was deleted, and the queue with it.
-    RealmGone,
-}
-
-/// What happens to a queue.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum QueueRecord {
-    /// Made.
-    Created {
-        /// The realm.
-        realm: Id,
-        /// Attributes.
-        attrs: QueueAttrs,
-    },
-    /// Attributes or settings changed.
-    Changed {
-        /// The realm.
-        realm: Id,
-        /// The attributes as they are now.
-        attrs: QueueAttrs,
-        /// The settings as they are now.
-        settings: Object,
-    },
-    /// Somebody serves it now.
-    MemberJoined {
-        /// Who.
-        user: Id,
-        /// Their card.
-        card: UserAttrs,
-    },
-    /// Somebody serves it no more.
-    MemberParted {
-        /// The realm.
-        realm: Id,
-        /// Who.
-        user: Id,
-        /// Whether somebody else removed them.
-        removed: bool,
-    },
-    /// Somebody waits.
-    Requested {
-        /// Who and for what.
-        waiter: Waiter,
-    },
-    /// Somebody came from another queue.
-    Transferred {
-        /// Who.
-        waiter: Waiter,
-        /// The record of the conversation that they come from.
-        seq: u64,
-    },
-    /// Somebody is back at the head of the line.
-    Returned {
-        /// Who.
-        waiter: Waiter,
-        /// The record of their conversation.
-        seq: u64,
-    },
-    /// Somebody was taken.
-    Accepted {
-        /// The audience.
-        audience: Id,
-        /// Who took them.
-        agent: Id,
-    },
-    /// Somebody waits no more.
-    Dropped {
-        /// The audience.
-        audience: Id,
-        /// Why.
-        cause: Text,
-    },
-    /// Deleted.
-    Deleted {
-        /// The realm.
-        realm: Id,
-    },
 }
 
 type Decision = Result<Step<QueueRecord>, Rejection>;
@@ -297,10 +167,10 @@ impl Machine for Queue {
                 self.realm = Some(realm);
                 self.attrs = attrs;
             }
-            QueueRecord::Changed { attrs, settings, .. } => {
+            QueueRecord::Changed { attrs, settings, cause, .. } => {
                 self.attrs = attrs;
                 self.settings = settings;
-                self.cause = Some("queue_update".into());
+                self.cause = Some(cause.unwrap_or_else(|| "queue_update".into()));
             }
             QueueRecord::MemberJoined { user, card } => {
                 self.members.insert(user, card);
@@ -341,10 +211,10 @@ impl Machine for Queue {
     fn views(id: &Id, _seq: u64, _time: u64, entry: &Entry<QueueRecord>) -> Vec<View> {
         let queue_id = id.clone();
         match &entry.record {
-            QueueRecord::Changed { realm, attrs, settings } => {
+            QueueRecord::Changed { realm, attrs, settings, cause } => {
                 let changed = |attrs: QueueAttrs, inside: bool| events::QueueUpdated {
                     queue_id: queue_id.clone(),
-                    event_cause: Some("queue_update".into()),
+                    event_cause: Some(cause.clone().unwrap_or_else(|| "queue_update".into())),
                     queue_attrs: attrs,
                     queue_settings: inside.then(|| settings.clone()),
                     realm_id: Some(realm.clone()),
@@ -388,6 +258,13 @@ impl Machine for Queue {
             | QueueRecord::Transferred { .. }
             | QueueRecord::Accepted { .. }
             | QueueRecord::Dropped { .. } => Vec::new(),
+        }
+    }
+
+    fn rings(timer: Timer) -> Option<QueueOrder> {
+        match timer {
+            Timer::Schedule => Some(QueueOrder::Hours),
+            Timer::Agent => None,
         }
     }
 

@@ -16,9 +16,11 @@
 //!
 //! The time zone database is compiled in, so that every node of a release agrees and no file is read.
 
+use crate::machine::{Due, Emit, Timer};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::{AmbiguousOffset, TimeZone};
+use levee_proto::{Object, Rejection};
 use std::collections::BTreeMap;
 
 mod parse;
@@ -69,6 +71,19 @@ pub struct Schedule {
 fn timestamp(micros: u64) -> Timestamp {
     let micros = i64::try_from(micros).unwrap_or(i64::MAX);
     Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX)
+}
+
+/// Makes a `closed` attribute what the `schedule` beside it says at a time, and tells when to do that again. Without
+/// a schedule, and with one that is disabled, it stays as it is.
+///
+/// # Errors
+/// `request_malformed` for one that is not valid.
+pub fn keep(schedule: Option<&Object>, closed: &mut Option<bool>, now: u64) -> Result<Emit, Rejection> {
+    let schedule = schedule.map(Schedule::parse).transpose()?;
+    let opens = schedule.and_then(|schedule| Some((schedule.is_open(now)?, schedule.next_look(now)?)));
+    let Some((open, next)) = opens else { return Ok(Emit::Unwait(Timer::Schedule)) };
+    *closed = (!open).then_some(true);
+    Ok(Emit::Wait(Timer::Schedule, Due::At(next)))
 }
 
 impl Schedule {

@@ -77,9 +77,9 @@ impl<M: Machine> EntityActor<M> {
                             body: body.unwrap_or_default().into(),
                         });
                     }
-                    Emit::Wait(timer) => commit.agenda.push(AgendaChange::Put {
+                    Emit::Wait(timer, due) => commit.agenda.push(AgendaChange::Put {
                         key: timers::key(*timer),
-                        due: self.rings_at(*timer, batch.now),
+                        due: self.rings_at(*due, batch.now),
                         body: Bytes::new(),
                     }),
                     Emit::Unwait(timer) => {
@@ -231,7 +231,7 @@ impl<M: Machine> EntityActor<M> {
     fn emit(&mut self, job: &Job, emit: Emit, (after, now): (u64, u64), forward: &mut usize) {
         match emit {
             Emit::Claim(_) => {}
-            Emit::Wait(timer) => self.wait(timer, self.rings_at(timer, now)),
+            Emit::Wait(timer, due) => self.wait(timer, self.rings_at(due, now)),
             Emit::Unwait(timer) => self.unwait(timer),
             Emit::Tell(to, order) => self.hub.route(to, Job::Tell(order)),
             Emit::Forward(to, order) => {

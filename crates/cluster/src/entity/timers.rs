@@ -4,7 +4,7 @@
 
 use super::EntityActor;
 use crate::letter::Job;
-use levee_domain::machine::{Machine, Timer};
+use levee_domain::machine::{Due, Machine, Timer};
 use levee_proto::Id;
 use levee_store::AgendaItem;
 
@@ -23,12 +23,11 @@ pub(crate) fn is_timer(item: &AgendaItem) -> bool {
 
 impl<M: Machine> EntityActor<M> {
     /// When a timer that is set at this time rings.
-    pub(super) fn rings_at(&self, timer: Timer, now: u64) -> u64 {
-        let options = &self.hub.shared.options;
-        let after = match timer {
-            Timer::Agent => options.agent_timeout,
-        };
-        now + after.as_micros() as u64
+    pub(super) fn rings_at(&self, due: Due, now: u64) -> u64 {
+        match due {
+            Due::AgentTimeout => now + self.hub.shared.options.agent_timeout.as_micros() as u64,
+            Due::At(time) => time,
+        }
     }
 
     /// Takes up what the agenda says.

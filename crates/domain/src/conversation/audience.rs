@@ -4,7 +4,7 @@
 use super::decide::{joined, joined_by, parted};
 use super::records::{ConversationRecord, Member};
 use super::{Conversation, Form};
-use crate::machine::{Command, Emit, Moment, Step, Timer};
+use crate::machine::{Command, Due, Emit, Moment, Step, Timer};
 use crate::view::Stream;
 use levee_proto::attrs::{ChannelAttrs, ChannelMemberAttrs, UserAttrs};
 use levee_proto::{Id, Object};
@@ -56,7 +56,7 @@ impl Conversation {
             }
             Form::Channel | Form::Dialogue | Form::Deleted => return step,
         }
-        step.and(Emit::Wait(Timer::Agent))
+        step.and(Emit::Wait(Timer::Agent, Due::AgentTimeout))
     }
 
     /// Asks those who serve the audience whether they are there. If none was when they were asked last, the
@@ -75,7 +75,7 @@ impl Conversation {
             return over;
         }
         if self.transfer.is_some() || agents.iter().any(|user| !self.missing.contains(*user)) {
-            let mut step = Step::emit(Emit::Wait(Timer::Agent));
+            let mut step = Step::emit(Emit::Wait(Timer::Agent, Due::AgentTimeout));
             for agent in agents {
                 let seek = json!({"Seek": {"conversation": at.id}});
                 step.emits.push(Emit::Tell(Stream::user(agent), seek));

@@ -3,8 +3,9 @@
 use super::audience::Opening;
 use super::records::{ConversationOrder, ConversationRecord, Member, Message, Part};
 use super::{Conversation, Decision, Form, views};
-use crate::machine::{Actor, Answer, Emit, Machine, Moment, Step};
+use crate::machine::{Actor, Answer, Emit, Machine, Moment, Step, Timer};
 use crate::rights::{Right, Standing};
+use crate::schedule;
 use crate::view::{Stream, To};
 use bytes::Bytes;
 use levee_proto::actions::conversation::{SendMessage, UpdateDialogue};
@@ -41,11 +42,14 @@ impl Conversation {
                 update.channel_attrs.check(|writable| standing.writes(writable, false))?;
                 let mut attrs = self.attrs.clone();
                 update.channel_attrs.apply(&mut attrs);
-                Ok(Step::record(ConversationRecord::Changed {
-                    realm: self.realm.clone(),
-                    attrs,
-                    cause: None,
-                }))
+                let timer = match update.channel_attrs.schedule {
+                    Some(_) => Some(schedule::keep(attrs.schedule.as_ref(), &mut attrs.closed, at.now)?),
+                    None => None,
+                };
+                let realm = self.realm.clone();
+                let mut step = Step::record(ConversationRecord::Changed { realm, attrs, cause: None });
+                step.emits.extend(timer);
+                Ok(step)
             }
             ConversationAction::DeleteChannel(_) => {
                 if !standing.may(Right::DeleteChannel) || self.attrs.suspended.is_none() {
@@ -110,6 +114,10 @@ impl Conversation {
             ..Member::default()
         };
         let members = vec![(actor.user.clone(), member)];
+        let timer = match attrs.schedule {
+            Some(_) => Some(schedule::keep(attrs.schedule.as_ref(), &mut attrs.closed, at.now)?),
+            None => None,
+        };
         let record = ConversationRecord::Opened {
             realm: create.realm_id,
             attrs,
@@ -117,7 +125,9 @@ impl Conversation {
             metadata: None,
             accepted: 0,
         };
-        Ok(Step::record(record).and(joined(at, &actor.user, actor.command())))
+        let mut step = Step::record(record).and(joined(at, &actor.user, actor.command()));
+        step.emits.extend(timer);
+        Ok(step)
     }
 
     fn join(&self, at: &Moment<'_>, actor: &Actor, standing: Standing) -> Decision {
@@ -311,6 +321,17 @@ impl Conversation {
         Ok(Step::record(ConversationRecord::DialogueUpdated { user, peer, attrs, hidden }))
     }
 
+    fn keep_hours(&self, at: &Moment<'_>) -> Step<ConversationRecord> {
+        let mut attrs = self.attrs.clone();
+        let timer = schedule::keep(self.attrs.schedule.as_ref(), &mut attrs.closed, at.now)
+            .unwrap_or(Emit::Unwait(Timer::Schedule));
+        if attrs == self.attrs {
+            return Step::emit(timer);
+        }
+        let (realm, cause) = (self.realm.clone(), Some("channel_schedule".into()));
+        Step::record(ConversationRecord::Changed { realm, attrs, cause }).and(timer)
+    }
+
     pub(super) fn obey(&self, at: &Moment<'_>, order: ConversationOrder) -> Step<ConversationRecord> {
         match order {
             ConversationOrder::Open { realm, attrs, members, metadata, command, accepted, source } => {
@@ -318,6 +339,7 @@ impl Conversation {
                 self.open(at, opening)
             }
             ConversationOrder::Look => self.look_for_agent(at),
+            ConversationOrder::Hours => self.keep_hours(at),
             ConversationOrder::Sought { .. } => Step::nothing(),
             ConversationOrder::QueueGone => self.queue_gone(),
             ConversationOrder::Transferred { seq, allowed } => self.transferred(at, seq, allowed),

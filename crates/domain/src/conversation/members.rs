@@ -3,7 +3,7 @@
 use super::decide::joined;
 use super::records::{ConversationRecord, Member};
 use super::{Conversation, Decision, Form, views};
-use crate::machine::{Actor, Emit, Moment, Step, Timer};
+use crate::machine::{Actor, Due, Emit, Moment, Step, Timer};
 use crate::rights::{Right, Standing};
 use levee_proto::attrs::{ChannelMemberAttrs, ChannelMemberAttrsPatch, Writable};
 use levee_proto::{ErrorType, Id, MemberAction, Object, Rejection};
@@ -45,7 +45,7 @@ impl Conversation {
                 let member = Member { user: target.user.clone(), attrs, ..Member::default() };
                 Ok(Step::record(ConversationRecord::Joined { user: add.user_id.clone(), member })
                     .and(joined(at, &add.user_id, None))
-                    .and(Emit::Wait(Timer::Agent)))
+                    .and(Emit::Wait(Timer::Agent, Due::AgentTimeout)))
             }
             MemberAction::UpdateMember(update) => {
                 let oneself = update.user_id == actor.user;

@@ -277,6 +277,7 @@ impl Machine for Conversation {
     fn rings(timer: Timer) -> Option<ConversationOrder> {
         match timer {
             Timer::Agent => Some(ConversationOrder::Look),
+            Timer::Schedule => Some(ConversationOrder::Hours),
         }
     }
 

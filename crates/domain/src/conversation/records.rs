@@ -54,6 +54,8 @@ pub enum ConversationOrder {
     },
     /// See whether somebody serves the audience still.
     Look,
+    /// Open or close, if the schedule says so.
+    Hours,
     /// A member has a connection, or none: the answer to being sought.
     Sought {
         /// Who.

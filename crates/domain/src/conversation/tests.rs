@@ -1,5 +1,5 @@
 use super::*;
-use crate::machine::{Answer, Emit, Step};
+use crate::machine::{Answer, Due, Emit, Step};
 use crate::table::{Given, ID, Table, forwards, refused};
 use crate::view::{Stream, To, roles};
 use levee_proto::ErrorType;
@@ -44,10 +44,13 @@ fn look(table: &mut Table<Conversation>) -> Step<Entry<ConversationRecord>> {
 #[test]
 fn an_agent_who_is_there_when_sought_keeps_the_audience() {
     let mut table = Table::new();
-    assert!(accepted(&mut table, "agent", 3).emits.contains(&Emit::Wait(Timer::Agent)));
+    assert!(accepted(&mut table, "agent", 3).emits.contains(&Emit::Wait(Timer::Agent, Due::AgentTimeout)));
     for here in [true, true, false] {
         let step = look(&mut table);
-        assert!(step.records.is_empty() && step.emits.contains(&Emit::Wait(Timer::Agent)), "{step:?}");
+        assert!(
+            step.records.is_empty() && step.emits.contains(&Emit::Wait(Timer::Agent, Due::AgentTimeout)),
+            "{step:?}"
+        );
         let seek = Emit::Tell(Stream::user(&"agent".into()), json!({"Seek": {"conversation": ID}}));
         assert!(step.emits.contains(&seek), "{step:?}");
         sought(&mut table, "agent", here);
@@ -76,7 +79,7 @@ fn a_customer_whose_agent_vanished_goes_back_to_the_queue_and_is_met_again() {
     let again = accepted(&mut table, "other", 9);
     assert_eq!(forwards(&again), [(Stream::user(&"other".into()), "Joined".into())]);
     assert!(table.entity.machine.members.contains_key("other"));
-    assert!(again.emits.contains(&Emit::Wait(Timer::Agent)));
+    assert!(again.emits.contains(&Emit::Wait(Timer::Agent, Due::AgentTimeout)));
     assert!(accepted(&mut table, "other", 9).records.is_empty());
 }
 

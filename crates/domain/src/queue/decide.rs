@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::conversation::Conversation;
+use crate::schedule;
 
 impl Queue {
     pub(super) fn act(&self, at: &Moment<'_>, actor: &Actor, action: QueueAction) -> Decision {
@@ -12,12 +13,16 @@ impl Queue {
             QueueAction::UpdateQueue(update) => {
                 let realm = self.realm.clone().unwrap_or_default();
                 let mut attrs = self.attrs.clone();
+                let mut timer = None;
                 if let Some(patch) = &update.queue_attrs {
                     if standing < Standing::Member {
                         return denied();
                     }
                     patch.check(|writable| standing.writes(writable, false))?;
                     patch.apply(&mut attrs);
+                    if patch.schedule.is_some() {
+                        timer = Some(schedule::keep(attrs.schedule.as_ref(), &mut attrs.closed, at.now)?);
+                    }
                 }
                 let mut settings = self.settings.clone();
                 if let Some(change) = update.queue_settings {
@@ -35,7 +40,9 @@ impl Queue {
                 if standing < Standing::Member {
                     return denied();
                 }
-                Ok(Step::record(QueueRecord::Changed { realm, attrs, settings }))
+                let mut step = Step::record(QueueRecord::Changed { realm, attrs, settings, cause: None });
+                step.emits.extend(timer);
+                Ok(step)
             }
             QueueAction::DeleteQueue(_) => {
                 if !standing.may(Right::ManageQueue) {
@@ -208,8 +215,11 @@ impl Queue {
             QueueOrder::Create { realm, attrs: patch, by, command, .. } => {
                 let mut attrs = QueueAttrs::default();
                 patch.apply(&mut attrs);
+                // The realm has checked that it is valid.
+                let timer = schedule::keep(attrs.schedule.as_ref(), &mut attrs.closed, at.now).ok();
                 let mut step =
                     Step::record(QueueRecord::Created { realm: realm.clone(), attrs: attrs.clone() });
+                step.emits.extend(timer.filter(|_| attrs.schedule.is_some()));
                 if let Some(command) = command {
                     let event = events::QueueCreated {
                         queue_id: at.id.clone(),
@@ -250,7 +260,21 @@ impl Queue {
             QueueOrder::MemberGone { user } if self.members.contains_key(&user) => self.part(at, user, true),
             QueueOrder::RealmGone if self.exists() => self.delete(at),
             QueueOrder::MemberGone { .. } | QueueOrder::RealmGone => Step::nothing(),
+            QueueOrder::Hours => self.keep_hours(at),
         }
+    }
+
+    fn keep_hours(&self, at: &Moment<'_>) -> Step<QueueRecord> {
+        let mut attrs = self.attrs.clone();
+        let timer =
+            schedule::keep(self.attrs.schedule.as_ref().filter(|_| self.exists()), &mut attrs.closed, at.now);
+        let timer = timer.unwrap_or(Emit::Unwait(Timer::Schedule));
+        if attrs == self.attrs {
+            return Step::emit(timer);
+        }
+        let (realm, settings) = (self.realm.clone().unwrap_or_default(), self.settings.clone());
+        let cause = Some("queue_schedule".into());
+        Step::record(QueueRecord::Changed { realm, attrs, settings, cause }).and(timer)
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::machine::Due;
 use crate::realm::RealmMember;
 use crate::table::{ID, Table, forwards, refused};
 use levee_proto::attrs::{RealmAttrs, RealmMemberAttrs};
@@ -230,4 +231,60 @@ fn nobody_comes_back_to_a_queue_that_is_gone() {
     assert!(step.records.is_empty());
     let gone = Emit::Forward(Stream::conversation(&"00c".into()), json!("QueueGone"));
     assert_eq!(step.emits, [gone]);
+}
+
+/// A minute of a day in UTC, as a schedule writes it.
+fn clock(minute: u64) -> String {
+    format!("{}:{:02}", minute / 60, minute % 60)
+}
+
+/// Open from one minute of every day to another.
+fn daily(from: u64, until: u64) -> serde_json::Value {
+    json!({"timezone": "UTC", "week": vec![json!([clock(from), clock(until)]); 7]})
+}
+
+fn alarm(step: &Step<Entry<QueueRecord>>) -> Option<u64> {
+    step.emits.iter().find_map(|emit| match emit {
+        Emit::Wait(Timer::Schedule, Due::At(time)) => Some(*time),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_queue_opens_and_closes_by_its_schedule_and_at_once_if_it_is_late() {
+    const MINUTE: u64 = 60_000_000;
+    let mut table = queue();
+    table.now = 100 * 24 * 60 * MINUTE + 600 * MINUTE;
+    let set = |table: &mut Table<Queue>, schedule: serde_json::Value| {
+        let attrs = json!({"queue_id": ID, "queue_attrs": {"schedule": schedule}});
+        table.act("agent", "update_queue", attrs, &[])
+    };
+    table
+        .act("agent", "update_queue", json!({"queue_id": ID, "queue_attrs": {"closed": true}}), &[])
+        .unwrap();
+    // It should have been open for an hour.
+    let step = set(&mut table, daily(540, 660)).unwrap();
+    assert_eq!(table.entity.machine.attrs.closed, None);
+    let closes = alarm(&step).unwrap();
+    assert_eq!(closes % (24 * 60 * MINUTE), 660 * MINUTE);
+    // The timer rings.
+    table.now = closes;
+    let step = table.order(json!("Hours")).unwrap();
+    assert_eq!(table.entity.machine.attrs.closed, Some(true));
+    let cause = |step: &Step<Entry<QueueRecord>>| match step.records.first().map(|entry| entry.record.clone())
+    {
+        Some(QueueRecord::Changed { cause, .. }) => cause,
+        _ => None,
+    };
+    assert_eq!(cause(&step).as_deref(), Some("queue_schedule"));
+    assert_eq!(alarm(&step).unwrap() - closes, (24 * 60 - 120) * MINUTE);
+    // Once more, it is as it should be: only the timer is set.
+    assert!(table.order(json!("Hours")).unwrap().records.is_empty());
+    // Without a schedule it stays as it is, and nothing rings.
+    let step = set(&mut table, json!(null)).unwrap();
+    assert!(step.emits.contains(&Emit::Unwait(Timer::Schedule)));
+    assert_eq!(table.entity.machine.attrs.closed, Some(true));
+    // One that makes no sense changes nothing.
+    let wrong = json!({"timezone": "Mars/Olympus", "week": []});
+    assert_eq!(refused(set(&mut table, wrong)), Some(ErrorType::RequestMalformed));
 }

@@ -3,6 +3,7 @@
 use super::{Decision, Realm, RealmRecord};
 use crate::machine::{Actor, Answer, Emit, Machine, Moment, Step};
 use crate::rights::{Right, Standing};
+use crate::schedule;
 use crate::view::Stream;
 use levee_proto::actions::realm::CreateRealm;
 use levee_proto::attrs::{RealmAttrs, RealmMemberAttrsPatch, Writable};
@@ -81,6 +82,11 @@ impl Realm {
                     return Err(Rejection::new(ErrorType::QueueQuotaExceeded));
                 }
                 create.queue_attrs.check(|writable| standing.writes(writable, false))?;
+                schedule::keep(
+                    create.queue_attrs.schedule.as_ref().and_then(Option::as_ref),
+                    &mut None,
+                    at.now,
+                )?;
                 let command = actor.command();
                 let cause = command.as_ref().map_or_else(|| at.now.to_string(), |c| c.action_id.to_string());
                 let queue =

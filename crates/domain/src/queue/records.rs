@@ -1,0 +1,147 @@
+//! What happens to a queue, and what others order of one.
+
+use super::Waiter;
+use crate::machine::Command;
+use levee_proto::attrs::{QueueAttrs, QueueAttrsPatch, UserAttrs};
+use levee_proto::{Id, Object, Text};
+use serde::{Deserialize, Serialize};
+
+/// What others order of a queue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum QueueOrder {
+    /// Be, in a realm.
+    Create {
+        /// The realm.
+        realm: Id,
+        /// Attributes.
+        attrs: QueueAttrsPatch,
+        /// Who makes it.
+        by: Id,
+        /// Their command.
+        command: Option<Command>,
+    },
+    /// A customer comes back, for the agent has vanished: to the head of the line, whatever its limits.
+    Return {
+        /// Who.
+        waiter: Waiter,
+        /// The conversation that they come from.
+        conversation: Id,
+        /// Its record: what comes twice is told by it.
+        seq: u64,
+    },
+    /// A conversation asks whether its customer may go to another queue.
+    Transfer {
+        /// Which.
+        queue: Id,
+        /// The conversation.
+        conversation: Id,
+        /// Its record.
+        seq: u64,
+    },
+    /// A customer comes from another queue: to the end of the line, whatever its limits.
+    Enqueue {
+        /// The realm that they come from: customers stay in it.
+        realm: Option<Id>,
+        /// Who.
+        waiter: Waiter,
+        /// The conversation that they come from.
+        conversation: Id,
+        /// Its record: what comes twice is told by it.
+        seq: u64,
+    },
+    /// An audience does not wait any more.
+    Drop {
+        /// The audience.
+        audience: Id,
+        /// Why.
+        cause: Text,
+    },
+    /// Open or close, if the schedule says so.
+    Hours,
+    /// A user is no member of the realm any more.
+    MemberGone {
+        /// Who.
+        user: Id,
+    },
+    /// The realm was deleted, and the queue with it.
+    RealmGone,
+}
+
+/// What happens to a queue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QueueRecord {
+    /// Made.
+    Created {
+        /// The realm.
+        realm: Id,
+        /// Attributes.
+        attrs: QueueAttrs,
+    },
+    /// Attributes or settings changed.
+    Changed {
+        /// The realm.
+        realm: Id,
+        /// The attributes as they are now.
+        attrs: QueueAttrs,
+        /// The settings as they are now.
+        settings: Object,
+        /// Why, if not by `update_queue`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<Text>,
+    },
+    /// Somebody serves it now.
+    MemberJoined {
+        /// Who.
+        user: Id,
+        /// Their card.
+        card: UserAttrs,
+    },
+    /// Somebody serves it no more.
+    MemberParted {
+        /// The realm.
+        realm: Id,
+        /// Who.
+        user: Id,
+        /// Whether somebody else removed them.
+        removed: bool,
+    },
+    /// Somebody waits.
+    Requested {
+        /// Who and for what.
+        waiter: Waiter,
+    },
+    /// Somebody came from another queue.
+    Transferred {
+        /// Who.
+        waiter: Waiter,
+        /// The record of the conversation that they come from.
+        seq: u64,
+    },
+    /// Somebody is back at the head of the line.
+    Returned {
+        /// Who.
+        waiter: Waiter,
+        /// The record of their conversation.
+        seq: u64,
+    },
+    /// Somebody was taken.
+    Accepted {
+        /// The audience.
+        audience: Id,
+        /// Who took them.
+        agent: Id,
+    },
+    /// Somebody waits no more.
+    Dropped {
+        /// The audience.
+        audience: Id,
+        /// Why.
+        cause: Text,
+    },
+    /// Deleted.
+    Deleted {
+        /// The realm.
+        realm: Id,
+    },
+}
