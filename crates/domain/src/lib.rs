@@ -9,6 +9,7 @@ pub mod entity;
 pub mod few;
 pub mod ice;
 pub mod machine;
+pub mod master;
 pub mod queue;
 pub mod realm;
 pub mod rights;
