@@ -206,8 +206,11 @@ mod tests {
         let pong = Event::framed(vec![header.into()]).unwrap();
         let with_payload = Event::framed(vec![header.into(), "a".into(), "".into()]).unwrap();
         assert_eq!(with_payload.parts(), ["a", ""]);
-        assert_eq!(answer("application/json", header.as_bytes()).unwrap(), [pong.clone()]);
-        assert_eq!(answer("application/octet-stream", b"\x10{\"event\":\"pong\"}").unwrap(), [pong.clone()]);
+        assert_eq!(answer("application/json", header.as_bytes()).unwrap(), std::slice::from_ref(&pong));
+        assert_eq!(
+            answer("application/octet-stream", b"\x10{\"event\":\"pong\"}").unwrap(),
+            std::slice::from_ref(&pong)
+        );
         let body =
             b"\x0a\x12\x0a\x10{\"event\":\"pong\"}\x0a\x17\x0a\x10{\"event\":\"pong\"}\x0a\x01a\x0a\x00";
         assert_eq!(answer("application/x-protobuf", body).unwrap(), [pong, with_payload]);
