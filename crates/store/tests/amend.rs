@@ -69,6 +69,13 @@ async fn what_was_amended_is_amended_after_opening_the_file_again() {
     store.close().await;
     let store = SqliteStore::open(&path, SqliteOptions::default()).await.unwrap();
     assert_eq!(found(&store, "s").await, pairs(&AMENDED));
+
+    // The writer has to look the stream up again.
+    let body = Some(Bytes::from_static(b"later"));
+    let amend = vec![Amendment { after: 2, before: u64::MAX, body, ..Amendment::default() }];
+    let epoch = hold(&store, "b").await;
+    store.commit(Commit { amend, ..append(epoch, "s", 0, &[]) }).await.unwrap();
+    assert_eq!(found(&store, "s").await, pairs(&[(6, "gone"), (3, "two"), (3, "later")]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
