@@ -8,6 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use crate::amend::Amendments;
 use crate::cache::Cache;
 use crate::metrics::StoreMetrics;
 use crate::{AgendaChange, Commit, Epoch, Key, Micros, NewRecord, Result, Shard, Snapshot, StoreError};
@@ -30,8 +31,10 @@ impl Change {
                     AgendaChange::Remove { .. } => 0,
                 });
                 let rows = commit.directory.iter().filter_map(|row| row.value.as_ref()).map(Bytes::len);
+                let amended = commit.amend.iter().filter_map(|change| change.body.as_ref()).map(Bytes::len);
                 commit.records.iter().map(|record| record.body.len()).sum::<usize>()
                     + rows.sum::<usize>()
+                    + amended.sum::<usize>()
                     + agenda.sum::<usize>()
                     + commit.snapshot.as_ref().map_or(0, Bytes::len)
             }
@@ -48,7 +51,8 @@ impl Change {
     ) {
         match self {
             Self::Commit(commit) => {
-                if !commit.records.is_empty() || !commit.agenda.is_empty() || commit.snapshot.is_some() {
+                let Commit { records, amend, agenda, snapshot, .. } = commit;
+                if !(records.is_empty() && amend.is_empty() && agenda.is_empty() && snapshot.is_none()) {
                     stream(&commit.stream);
                 }
                 commit.directory.iter().for_each(|change| row(&change.namespace, &change.key));
@@ -142,6 +146,8 @@ pub(crate) struct Batch<'a> {
     pub(crate) streams: Vec<(i64, &'a Key)>,
     /// Each with its place.
     pub(crate) records: Vec<(i64, &'a NewRecord)>,
+    /// To be made after `records` are there: they name those of this batch that they concern.
+    pub(crate) amendments: Amendments<'a>,
     pub(crate) snapshots: HashMap<i64, (u64, &'a Bytes)>,
     pub(crate) directory: HashMap<Key, DirectoryRow<'a>>,
     pub(crate) agenda: HashMap<(i64, &'a Key), Option<AgendaRow<'a>>>,
@@ -189,6 +195,7 @@ impl<'a> Batch<'a> {
     pub(crate) fn is_empty(&self) -> bool {
         self.streams.is_empty()
             && self.records.is_empty()
+            && self.amendments.is_empty()
             && self.snapshots.is_empty()
             && self.directory.is_empty()
             && self.agenda.is_empty()
@@ -208,6 +215,9 @@ impl<'a> Batch<'a> {
         self.change_directory(commit, known)?;
 
         // From here on nothing fails.
+        for amendment in &commit.amend {
+            self.amendments.push(head, amendment);
+        }
         if !commit.records.is_empty() {
             let id = self.stream(&commit.stream, known);
             let first = (id << 32) + 1 + head.seq as i64;

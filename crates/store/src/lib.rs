@@ -10,8 +10,10 @@
 //! - a [`Commit`] is applied whole or not at all, and is synced before `commit` returns;
 //! - a commit under an epoch that is not its shard's current one fails with [`StoreError::Fenced`];
 //! - sequences of a stream start at 1 and have no holes;
+//! - what a record is changes by an [`Amendment`] only, and then for every reader at once;
 //! - a failing commit never fails another one that happened to share its transaction.
 
+mod amend;
 mod batch;
 pub mod blobs;
 mod cache;

@@ -29,6 +29,9 @@ pub struct Commit {
     pub after: u64,
     /// Records to append, getting the sequences `after + 1`, `after + 2`, …
     pub records: Vec<NewRecord>,
+    /// Changes of records that are in `stream` already, each after those before it. They never touch
+    /// `records`.
+    pub amend: Vec<Amendment>,
     /// Rows of the directory to write or remove, each with what it expects to find; each sees those
     /// before it.
     pub directory: Vec<DirectoryChange>,
@@ -52,6 +55,26 @@ pub struct NewRecord {
     pub flags: u32,
     /// The content.
     pub body: Bytes,
+}
+
+/// A change of records that are in the stream already: what they were is gone. Sequences, times, kinds and
+/// authors never change.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Amendment {
+    /// Only records with a sequence greater than this.
+    pub after: u64,
+    /// Only records with a sequence less than this.
+    pub before: u64,
+    /// Only records with all of these bits.
+    pub with_flags: u32,
+    /// Only records of this author, if given.
+    pub author: Option<Key>,
+    /// Bits that they get.
+    pub set_flags: u32,
+    /// Bits that they lose; those that are in `set_flags` too stay.
+    pub clear_flags: u32,
+    /// A new content, if given.
+    pub body: Option<Bytes>,
 }
 
 /// A record of a stream.

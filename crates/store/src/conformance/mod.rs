@@ -3,6 +3,8 @@
 //! of the library's own work.
 
 mod agenda;
+mod amend;
+mod amend_plain;
 pub mod blobs;
 mod directory;
 mod post;
@@ -48,6 +50,8 @@ where
     let all = [
         streams::CHECKS,
         reads::CHECKS,
+        amend::CHECKS,
+        amend_plain::CHECKS,
         snapshots::CHECKS,
         directory::CHECKS,
         agenda::CHECKS,

@@ -89,6 +89,9 @@ impl State {
         }
         let rows = self.stage(&commit)?;
 
+        if let Some(records) = self.streams.get_mut(&commit.stream) {
+            commit.amend.iter().for_each(|amendment| amendment.make(records));
+        }
         let seq = head + commit.records.len() as u64;
         if !commit.records.is_empty() {
             self.leases.advance(commit.shard);

@@ -2,6 +2,7 @@
 //!
 //! - `lane`: a connection that writes, one transaction for all that waited in it (group commit);
 //! - `transaction`: the rows of a batch as statements over arrays;
+//! - `amend`: changes of records that are there already;
 //! - `reader`: questions, on a pool of connections of their own;
 //! - `leases`: registrations and holders of shards, by the database's clock;
 //! - `post`: letters between nodes while the bus does not carry them;
@@ -12,6 +13,7 @@
 //! never write, whatever it believes. Commits of one shard go through one lane: their order is kept, and
 //! a shard's position counts them.
 
+mod amend;
 mod connection;
 mod lane;
 mod leases;

@@ -1,10 +1,12 @@
 //! A batch as one transaction: lock and fence the shards, learn what is there, decide in memory, then one
-//! statement per table that changes. The number of statements does not grow with the batch.
+//! statement per table that changes. The number of statements does not grow with the batch; for amendments
+//! see there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::{PgConnection, Row as _};
 
+use super::amend;
 use super::connection::{again, blames_a_row, failed};
 use crate::batch::{Batch, Change, Head, Known, MAX_SEQ, row_name, signed};
 use crate::{Epoch, Key, Result, Shard, StoreError};
@@ -178,6 +180,7 @@ async fn insert(
         .execute(&mut *connection)
         .await?;
     }
+    amend::write(connection, &batch.amendments).await?;
     if !batch.snapshots.is_empty() {
         let snapshots = || batch.snapshots.iter();
         sqlx::query(

@@ -1,7 +1,8 @@
 //! A batch as one text of SQL: `BEGIN`, one statement per table that changes, `COMMIT`; if only one
 //! table changes, its statement alone, which is a transaction too. The number of statements does not
-//! grow with the batch, and each costs a switch of threads. Row counts are rounded up to powers of two
-//! with empty rows, so that few texts come up and their statements stay prepared.
+//! grow with the batch, and each costs a switch of threads; only amendments that change the same records
+//! need one each. Row counts are rounded up to powers of two with empty rows, so that few texts come up and
+//! their statements stay prepared.
 
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments as _, AssertSqlSafe, Encode, Sqlite, Type};
@@ -34,6 +35,14 @@ const RECORDS: Shape = Shape {
     head: "INSERT OR ROLLBACK INTO records(place,time,kind,author,flags,body) SELECT * FROM (VALUES ",
     columns: 6,
     tail: ") WHERE column1 IS NOT NULL",
+};
+/// The index by name: without it a change of few records might look through all of them.
+const AMEND: Shape = Shape {
+    head: "UPDATE OR ROLLBACK records INDEXED BY records_place \
+           SET flags=(flags&~column5)|column6,body=coalesce(column7,body) FROM (SELECT * FROM (VALUES ",
+    columns: 7,
+    tail: ") WHERE column1 IS NOT NULL) WHERE place>column1 AND place<column2 \
+           AND flags&column3=column3 AND (column4 IS NULL OR author=column4)",
 };
 const SNAPSHOTS: Shape = Shape {
     head: "INSERT OR ROLLBACK INTO snapshots(stream,seq,body) SELECT * FROM (VALUES ",
@@ -85,6 +94,17 @@ impl Text {
             text.bind(i64::from(record.flags))?;
             text.bind(&record.body[..])
         })?;
+        for wave in batch.amendments.waves() {
+            text.rows(&AMEND, wave, |text, row| {
+                text.bind(row.after)?;
+                text.bind(row.before)?;
+                text.bind(i64::from(row.amendment.with_flags))?;
+                text.bind(row.amendment.author.as_deref())?;
+                text.bind(i64::from(row.amendment.clear_flags))?;
+                text.bind(i64::from(row.amendment.set_flags))?;
+                text.bind(row.amendment.body.as_deref())
+            })?;
+        }
         let snapshots: Vec<_> = batch.snapshots.iter().collect();
         text.rows(&SNAPSHOTS, &snapshots, |text, (stream, (seq, body))| {
             text.bind(**stream)?;
