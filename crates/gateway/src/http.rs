@@ -16,7 +16,8 @@ pub(crate) fn routes(config: &mut web::ServiceConfig, context: Shared, arbiter: 
         .app_data(web::Data::new(arbiter))
         .app_data(web::PayloadConfig::new(limits::HEADER_BYTES + limits::PAYLOAD_BYTES))
         .route("/v2/endpoint", web::get().to(endpoint))
-        .route("/v2/poll", web::get().to(poll::poll))
+        .route("/v2/poll", web::get().to(poll::get))
+        .route("/v2/poll", web::post().to(poll::post))
         .route("/v2/call", web::get().to(sessionless::get))
         .route("/v2/call", web::post().to(sessionless::post))
         .route(

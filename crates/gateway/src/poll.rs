@@ -29,14 +29,24 @@ pub(crate) struct Query {
     callback: Option<String>,
 }
 
-/// Answers `GET /v2/poll`.
-pub(crate) async fn poll(
+/// Answers `GET /v2/poll`, as the document has it.
+pub(crate) async fn get(
     context: web::Data<Shared>,
     arbiter: web::Data<u16>,
     query: web::Query<Query>,
 ) -> HttpResponse {
     let Some(data) = &query.data else { return HttpResponse::BadRequest().body("data is missing\n") };
-    if let Some(response) = bad_callback(query.callback.as_deref()) {
+    poll(context.get_ref(), **arbiter, Bytes::copy_from_slice(data.as_bytes()), query.callback.as_deref())
+        .await
+}
+
+/// Answers `POST /v2/poll`: the official client for Go sends the action as the body, and names no content type.
+pub(crate) async fn post(context: web::Data<Shared>, arbiter: web::Data<u16>, action: Bytes) -> HttpResponse {
+    poll(context.get_ref(), **arbiter, action, None).await
+}
+
+async fn poll(context: &Shared, arbiter: u16, data: Bytes, callback: Option<&str>) -> HttpResponse {
+    if let Some(response) = bad_callback(callback) {
         return response;
     }
     if data.len() > limits::HEADER_BYTES + limits::PART_BYTES {
@@ -46,8 +56,7 @@ pub(crate) async fn poll(
         // What it asks about has left, or is about to: it shall ask another node.
         return again("the node is stopping\n");
     }
-    let header = Bytes::copy_from_slice(data.as_bytes());
-    let events = match answer(context.get_ref(), **arbiter, header).await {
+    let events = match answer(context, arbiter, data).await {
         Ok(events) => events,
         Err(Trouble::Refused(rejection, action_id)) => {
             let splice = Splice { action_id, ..Splice::default() };
@@ -55,7 +64,7 @@ pub(crate) async fn poll(
         }
         Err(Trouble::Again(why)) => return again(why),
     };
-    respond(&format!("[{}]", events.join(",")), query.callback.as_deref())
+    respond(&format!("[{}]", events.join(",")), callback)
 }
 
 /// What a client without a socket takes for a lost connection: it begins anew, and sends again what has

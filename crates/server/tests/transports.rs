@@ -75,6 +75,29 @@ async fn polls_answer_as_the_document_says() {
 }
 
 #[tokio::test]
+async fn a_poll_may_be_posted_as_the_client_for_go_does() {
+    within(LIMIT, async {
+        let server = Server::start().await;
+        let mut http = Http::new(server.address());
+        let mut post = async |body: &str| {
+            let response = http.request("POST", "/v2/poll", &[], body.as_bytes()).await.unwrap();
+            (response.status, response.text().to_owned())
+        };
+        let (status, text) = post(r#"{"action": "create_session", "message_types": ["*"]}"#).await;
+        let created: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((status, &created[0]["event"]), (200, &json!("session_created")));
+        let ping = json!({"action": "ping", "action_id": 1, "session_id": created[0]["session_id"]});
+        assert_eq!(post(&ping.to_string()).await, (200, "[]".to_owned()));
+        for bad in ["", "{", "[]", "data=%7B%7D"] {
+            let (status, text) = post(bad).await;
+            assert_eq!(status, 200, "{bad}");
+            assert!(text.contains("request_malformed"), "{bad}: {text}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn only_a_name_of_a_function_is_called_back() {
     within(LIMIT, async {
         let server = Server::start().await;

@@ -70,6 +70,12 @@ static CASES: &[Case] = &[
         lacks: &["scheme: HTTP\n"],
     },
     Case {
+        name: "TURN servers",
+        set: &["config.ice_urls={turn:turn.example.org:3478}", "turn.existingSecret=levee-turn"],
+        has: &["ice_urls = [\"turn:turn.example.org:3478\"]", "name: LEVEE_TURN_SECRET", "name: levee-turn"],
+        lacks: &[],
+    },
+    Case {
         name: "a volume that is there",
         set: &["persistence.existingClaim=kept", "networkPolicy.enabled=false"],
         has: &["claimName: kept"],

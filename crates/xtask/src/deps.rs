@@ -26,6 +26,7 @@ static NEEDS: &[Need] = &[
     need(&["npm"], "npm", "installs what the pages are made with"),
     need(&["unzip"], "unzip", "unpacks the tools that check the chart and the Dockerfile"),
     need(&["strace"], "strace", "records syncs against replies"),
+    need(&["go"], "golang-go", "runs the official client for Go"),
     need(CHROMIUM, "chromium", "plays the browser story"),
     need(&["postgres", "initdb"], "postgresql", "is the store of several nodes"),
     need(&["redis-server"], "redis-server", "carries letters between nodes"),

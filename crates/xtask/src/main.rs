@@ -12,6 +12,7 @@ mod faults;
 mod floors;
 mod generate;
 mod mutants;
+mod official;
 mod repo;
 mod shell;
 mod suite;

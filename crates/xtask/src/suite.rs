@@ -1,7 +1,7 @@
 //! `cargo xtask test`: every check of the project, part by part.
 
 use crate::repo::Repo;
-use crate::{browser, chart, demo, deps, faults, floors, generate, shell, tidy, tools};
+use crate::{browser, chart, demo, deps, faults, floors, generate, official, shell, tidy, tools};
 use anyhow::{Result, bail};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -46,6 +46,7 @@ static PARTS: &[Part] = &[
     part("helm", "the chart lints and renders", |repo| passed(chart::run(repo))),
     part("docker", "the Dockerfile lints", hadolint),
     part("book", "the documentation builds", book),
+    part("go", "the official client for Go", |repo| passed(official::run(repo))),
     part("browser", "the story, in two browsers", |repo| passed(browser::run(repo))),
 ];
 
