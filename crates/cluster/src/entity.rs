@@ -109,7 +109,11 @@ impl<M: Machine> EntityActor<M> {
             rechecked: false,
             line: LineClock::default(),
         };
-        actor.start().recipient()
+        let address = Self::create(|ctx| {
+            ctx.set_mailbox_capacity(MAILBOX);
+            actor
+        });
+        address.recipient()
     }
 
     fn epoch_now(&self) -> Option<Epoch> {
@@ -364,7 +368,6 @@ impl<M: Machine> Actor for EntityActor<M> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(MAILBOX);
         self.hub.shared.metrics.entities.inc();
         self.load(ctx);
     }

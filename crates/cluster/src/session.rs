@@ -234,7 +234,11 @@ impl SessionActor {
             away_since: Instant::now(),
             flags: Flags { dirty: !fresh, ..Flags::default() },
         };
-        let address = actor.start();
+        // At once, for a client that resumes sends all that has no reply.
+        let address = Self::create(|ctx| {
+            ctx.set_mailbox_capacity(MAILBOX);
+            actor
+        });
         hub.sessions.borrow_mut().insert(id, Rc::new(address.clone()));
         address
     }
@@ -313,8 +317,7 @@ impl SessionActor {
 impl Actor for SessionActor {
     type Context = Context<Self>;
 
-    fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(MAILBOX);
+    fn started(&mut self, _: &mut Self::Context) {
         self.hub.shared.metrics.sessions.inc();
         self.begin();
     }

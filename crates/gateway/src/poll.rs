@@ -17,6 +17,9 @@ use tokio::sync::oneshot;
 const WAIT: Duration = Duration::from_secs(40);
 /// How long opening a session may take.
 const OPENING: Duration = Duration::from_secs(30);
+/// How long the answer to a poll waits when it has replies: the official client for Go takes a reply for none that
+/// comes before the answer to the request with the action.
+const AFTER_REQUEST: Duration = Duration::from_millis(50);
 /// What a client is told whose session did not live here before.
 const MOVED: &str = "the session has come to this node\n";
 /// The longest callback name.
@@ -104,7 +107,8 @@ async fn answer(context: &Shared, arbiter: u16, header: Bytes) -> Result<Vec<Str
             hub.create_session(create, action_id, Connection::Poll(sender), number).await
         });
         opened.await.unwrap_or_else(busy).map_err(refuse)?;
-        return Ok(wait(receiver, OPENING).await);
+        let events = tokio::time::timeout(OPENING, receiver).await.ok().and_then(Result::ok);
+        return Ok(said(&events.unwrap_or_default()));
     }
     let Some(session_id) = envelope.session_id.clone() else {
         return Err(refuse(Rejection::malformed("session_id is missing")));
@@ -129,7 +133,7 @@ async fn answer(context: &Shared, arbiter: u16, header: Bytes) -> Result<Vec<Str
             let wanted = session_id.clone();
             let answer = node.on(arbiter, move |hub| async move { hub.relay(&other, &wanted, what).await });
             match answer.await {
-                Some(Answer::Events(events)) => return Ok(said(&events)),
+                Some(Answer::Events(events)) => return Ok(polled(&events).await),
                 // It polls again, here or elsewhere.
                 Some(Answer::Silence) if polls => return Ok(Vec::new()),
                 Some(Answer::Silence) | None => return Err(Trouble::Again("no answer in time\n")),
@@ -148,7 +152,8 @@ async fn answer(context: &Shared, arbiter: u16, header: Bytes) -> Result<Vec<Str
         session
             .try_send(SessionMessage::Connect(Connection::Poll(sender), number, envelope.event_id))
             .map_err(too_busy)?;
-        return Ok(wait(receiver, WAIT).await);
+        let events = tokio::time::timeout(WAIT, receiver).await.ok().and_then(Result::ok);
+        return Ok(polled(&events.unwrap_or_default()).await);
     }
     let parts = Envelope::inline_payload(&header).map_err(refuse)?;
     session.try_send(SessionMessage::Act(Box::new((envelope, header, parts)))).map_err(too_busy)?;
@@ -159,11 +164,15 @@ fn busy<T>() -> Result<T, Rejection> {
     Err(Rejection::new(ErrorType::Internal).because("the server is too busy"))
 }
 
-/// Waits for events. What can't be said in one object is left out: such clients ask for JSON types only.
-async fn wait(receiver: oneshot::Receiver<Vec<Numbered>>, timeout: Duration) -> Vec<String> {
-    said(&tokio::time::timeout(timeout, receiver).await.ok().and_then(Result::ok).unwrap_or_default())
+/// The answer to a poll.
+async fn polled(events: &[Numbered]) -> Vec<String> {
+    if events.iter().any(|event| event.splice.action_id.is_some()) {
+        tokio::time::sleep(AFTER_REQUEST).await;
+    }
+    said(events)
 }
 
+/// Events as objects. What can't be said in one is left out: such clients ask for JSON types only.
 fn said(events: &[Numbered]) -> Vec<String> {
     events
         .iter()

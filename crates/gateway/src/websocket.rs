@@ -30,7 +30,7 @@ pub(crate) use wheel::Arbiter;
 /// The subprotocol of the API.
 const SUBPROTOCOL: &str = "ninchat.com";
 /// How many actions may wait for a session to open.
-const WAITING: usize = 256;
+const WAITING: usize = 1024;
 /// How many batches of events may wait for a connection.
 const MAILBOX: usize = 4096;
 
