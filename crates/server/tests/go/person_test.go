@@ -3,6 +3,7 @@ package official
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +14,9 @@ import (
 
 type params = map[string]any
 
+// breath is how long a client is left alone before it is closed.
+const breath = 50 * time.Millisecond
+
 // person is a session of the official client, and what it has heard.
 type person struct {
 	t       *testing.T
@@ -22,6 +26,34 @@ type person struct {
 	closed           chan struct{}
 	created          *ninchat.Event
 	close            func()
+	answers          answers
+}
+
+// answers are the events that answer actions, by action_id. They are taken from OnEvent: over long polling
+// the client passes over an action's OnReply if the reply comes before the response to the action's request.
+type answers struct {
+	mutex   sync.Mutex
+	heard   map[int64][]*ninchat.Event
+	changed chan struct{}
+}
+
+func (a *answers) add(event *ninchat.Event) {
+	number, is := event.Int64("action_id")
+	if !is {
+		return
+	}
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	a.heard[number] = append(a.heard[number], event)
+	close(a.changed)
+	a.changed = make(chan struct{})
+}
+
+// of is what has come, and what closes when there is more.
+func (a *answers) of(number int64) ([]*ninchat.Event, chan struct{}) {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	return slices.Clone(a.heard[number]), a.changed
 }
 
 // guest opens a session of a new guest.
@@ -57,23 +89,31 @@ func start(t *testing.T, address string, how params) *person {
 		sessions: make(chan *ninchat.Event, 16),
 		events:   make(chan *ninchat.Event, 4096),
 		closed:   make(chan struct{}),
+		answers:  answers{heard: make(map[int64][]*ninchat.Event), changed: make(chan struct{})},
 	}
 	// The client changes its parameters as it goes on.
 	who, said := fmt.Sprint(how["user_attrs"]), &notes{}
 	p.session = &ninchat.Session{
 		Address:        address,
 		OnSessionEvent: func(event *ninchat.Event) { put(t, p.sessions, event) },
-		OnEvent:        func(event *ninchat.Event) { put(t, p.events, event) },
-		OnClose:        func() { close(p.closed) },
-		OnConnState:    func(state string) { said.add("state", state) },
-		OnLog:          said.add,
+		OnEvent: func(event *ninchat.Event) {
+			p.answers.add(event)
+			put(t, p.events, event)
+		},
+		OnClose:     func() { close(p.closed) },
+		OnConnState: func(state string) { said.add("state", state) },
+		OnLog:       said.add,
 	}
 	if how["message_types"] == nil {
 		how["message_types"] = []string{"*"}
 	}
 	p.session.SetParams(how)
 	p.session.Open()
-	p.close = sync.OnceFunc(p.session.Close)
+	p.close = sync.OnceFunc(func() {
+		// The client panics if it is closed while it is about to send an acknowledgement.
+		time.Sleep(breath)
+		p.session.Close()
+	})
 	t.Cleanup(func() {
 		p.close()
 		if t.Failed() {
@@ -143,27 +183,35 @@ func (p *person) next(name string) *ninchat.Event {
 	}
 }
 
-// replies sends an action and returns all events that answer it.
-func (p *person) replies(action string, how params, payload ...ninchat.Frame) []*ninchat.Event {
+// send sends an action and returns its id.
+func (p *person) send(action string, how params, payload ...ninchat.Frame) int64 {
 	p.t.Helper()
 	how["action"] = action
-	answers := make(chan *ninchat.Event, 1100)
-	err := p.session.Send(&ninchat.Action{
-		Params: how, Payload: payload, OnReply: func(event *ninchat.Event) { answers <- event }})
+	sent := &ninchat.Action{Params: how, Payload: payload}
+	if err := p.session.Send(sent); err != nil {
+		p.t.Fatal(err)
+	}
+	number, err := sent.GetID()
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	var all []*ninchat.Event
+	return number
+}
+
+// replies sends an action and returns all events that answer it.
+func (p *person) replies(action string, how params, payload ...ninchat.Frame) []*ninchat.Event {
+	p.t.Helper()
+	number := p.send(action, how, payload...)
 	for end := time.After(limit); ; {
-		select {
-		case event := <-answers:
-			if event == nil {
-				p.t.Fatalf("the session ended before %s was answered", action)
-			}
-			all = append(all, event)
-			if event.LastReply {
+		all, more := p.answers.of(number)
+		if len(all) > 0 {
+			// A history says how much of it is still to come.
+			if rest, _ := all[len(all)-1].Int("history_length"); rest == 0 {
 				return all
 			}
+		}
+		select {
+		case <-more:
 		case <-end:
 			p.t.Fatalf("%s has no answer after %d events", action, len(all))
 		}

@@ -2,6 +2,8 @@ package official
 
 import (
 	"crypto/tls"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -43,6 +45,8 @@ func startProxy(t *testing.T, s *server) *proxy {
 		}
 		forward.ServeHTTP(w, r)
 	}))
+	// Connections that end with a test are no news.
+	p.listener.Config.ErrorLog = log.New(io.Discard, "", 0)
 	p.listener.TLS = &tls.Config{Certificates: []tls.Certificate{pair(t)}}
 	p.listener.StartTLS()
 	t.Cleanup(func() {
@@ -57,26 +61,18 @@ func (p *proxy) address() string {
 	return strings.TrimPrefix(p.listener.URL, "https://")
 }
 
-// route is where a client connects to, and how it gets through from there.
-type route struct {
-	address string
-	// check fails the test if the client went another way.
-	check func(t *testing.T)
-}
-
-// overEachTransport runs a test over WebSockets and over long polling.
-func overEachTransport(t *testing.T, test func(t *testing.T, s *server, way route)) {
+// overEachTransport runs a test over WebSockets and over long polling, each against a server of its own.
+func overEachTransport(t *testing.T, test func(t *testing.T, s *server, address string)) {
 	t.Run("WebSocket", func(t *testing.T) {
 		s := startServer(t)
-		test(t, s, route{address: s.address(), check: func(*testing.T) {}})
+		test(t, s, s.address())
 	})
 	t.Run("long polling", func(t *testing.T) {
 		s := startServer(t)
 		p := startProxy(t, s)
-		test(t, s, route{address: p.address(), check: func(t *testing.T) {
-			if p.refused.Load() == 0 || p.polls.Load() == 0 {
-				t.Errorf("%d WebSockets were refused, %d polls came", p.refused.Load(), p.polls.Load())
-			}
-		}})
+		test(t, s, p.address())
+		if p.refused.Load() == 0 || p.polls.Load() == 0 {
+			t.Errorf("%d WebSockets were refused, %d polls came", p.refused.Load(), p.polls.Load())
+		}
 	})
 }

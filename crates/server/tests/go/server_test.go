@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -99,6 +100,8 @@ func spawn(folder string, port int) (*exec.Cmd, error) {
 		"--listen", address(port), "--data-dir", folder)
 	child.Dir = folder
 	child.Stdout, child.Stderr = log, log
+	// If the client's own code panics, no test can end it.
+	child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	// A developer's own settings stay out of this.
 	for _, setting := range os.Environ() {
 		if !strings.HasPrefix(setting, "LEVEE_") {
