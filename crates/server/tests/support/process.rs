@@ -90,8 +90,9 @@ impl Server {
         }
     }
 
-    /// Starts it again on the same port and folder.
+    /// Starts it again on the same port and folder, after it was ended.
     pub(crate) async fn restart(&mut self) {
+        assert!(self.child.try_wait().expect("its state").is_some(), "it runs still");
         self.child = spawn(self.port, &self.dir, &self.settings);
         assert!(self.ready().await, "the server does not start again");
     }
