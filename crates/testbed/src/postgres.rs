@@ -4,6 +4,12 @@ use crate::Result;
 use crate::process::{self, Server, Signal, free_port};
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
+
+/// What it says when the one before has not quite gone.
+const STILL_THERE: &str = "pre-existing shared memory block";
+/// How often it is started then.
+const TRIES: usize = 25;
 
 /// Whom PostgreSQL runs as when we are root, which it refuses to be.
 const USERS: [&str; 2] = ["postgres", "nobody"];
@@ -94,6 +100,22 @@ impl Postgres {
     /// # Errors
     /// When it does not start.
     pub fn again(&mut self) -> Result<()> {
+        let mut tries = 0;
+        let server = loop {
+            match self.try_again() {
+                // After a kill, what served connections takes a moment longer to go than the one that was killed.
+                Err(error) if error.contains(STILL_THERE) && tries < TRIES => {
+                    tries += 1;
+                    std::thread::sleep(Duration::from_millis(200));
+                }
+                outcome => break outcome?,
+            }
+        };
+        self.server = Some(server);
+        Ok(())
+    }
+
+    fn try_again(&self) -> Result<Server> {
         let mut command = self.program("postgres");
         command.arg("-D").arg(self.data());
         let port = format!("port={}", self.port);
@@ -107,8 +129,7 @@ impl Postgres {
             let mut asks = self.program("pg_isready");
             process::run(asks.args(["--quiet", "--host=127.0.0.1", "--port", &port])).is_ok()
         })?;
-        self.server = Some(server);
-        Ok(())
+        Ok(server)
     }
 
     fn data(&self) -> PathBuf {

@@ -26,7 +26,6 @@ static NEEDS: &[Need] = &[
     need(&["npm"], "npm", "installs what the pages are made with"),
     need(&["unzip"], "unzip", "unpacks the tools that check the chart and the Dockerfile"),
     need(&["strace"], "strace", "records syncs against replies"),
-    need(&["go"], "golang-go", "runs the official client for Go"),
     need(CHROMIUM, "chromium", "plays the browser story"),
     need(&["postgres", "initdb"], "postgresql", "is the store of several nodes"),
     need(&["redis-server"], "redis-server", "carries letters between nodes"),
@@ -34,6 +33,7 @@ static NEEDS: &[Need] = &[
     need(&["ip"], "iproute2", "gives the nodes of a fault run hosts of their own"),
     need(&["nft"], "nftables", "cuts such hosts off"),
     need(&["setpriv"], "util-linux", "runs PostgreSQL as somebody else than root"),
+    Need { required: false, ..need(&["go"], "golang-go", "runs the official client for Go, from 1.21 on") },
     Need {
         required: false,
         ..need(&["pip3", "pip"], "python3-pip", "fetches the tools that check the Dockerfile and the book")
