@@ -15,6 +15,7 @@ pub mod realm;
 pub mod rights;
 pub mod schedule;
 pub mod session;
+mod settings;
 #[cfg(test)]
 mod table;
 pub mod user;

@@ -154,15 +154,16 @@ impl Emit {
     /// Answers a command that another entity has passed on: through the user's own stream, so that the
     /// answer is as durable as what it tells of.
     pub fn told<E: levee_proto::events::Event>(user: &Id, command: &Command, event: &E) -> Self {
-        let mut event_value = serde_json::to_value(event).unwrap_or_default();
-        event_value["event"] = E::NAME.into();
-        let order = serde_json::json!({"Told": {"command": command, "event": event_value}});
-        Self::Forward(Stream::user(user), order)
+        Self::tell(user, command, &Body::new(event))
     }
 
     /// Refuses a command that another entity has passed on.
     pub fn refused(user: &Id, command: &Command, refusal: &Rejection) -> Self {
-        let event: Value = serde_json::from_str(Body::error(refusal).header()).unwrap_or_default();
+        Self::tell(user, command, &Body::error(refusal))
+    }
+
+    fn tell(user: &Id, command: &Command, body: &Body) -> Self {
+        let event: Value = serde_json::from_str(body.header()).unwrap_or_default();
         let order = serde_json::json!({"Told": {"command": command, "event": event}});
         Self::Forward(Stream::user(user), order)
     }

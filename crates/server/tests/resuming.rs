@@ -163,6 +163,29 @@ async fn sessions_survive_a_restart_and_a_kill() {
 }
 
 #[tokio::test]
+async fn a_client_that_resumes_after_a_restart_may_send_again_all_at_once() {
+    within(LIMIT, async {
+        let mut server = Server::start().await;
+        let (socket, created) = server.raw_guest().await;
+        drop(socket);
+        server.kill();
+        server.restart().await;
+        let mut socket = server.raw().await;
+        let resume = json!({"action": "resume_session", "session_id": created["session_id"], "event_id": 1});
+        socket.action(resume, &[]).await.unwrap();
+        const ACTIONS: u64 = 900;
+        for number in 1..=ACTIONS {
+            socket.action(json!({"action": "ping", "action_id": number}), &[]).await.unwrap();
+        }
+        for number in 1..=ACTIONS {
+            let reply = socket.named("pong").await.unwrap();
+            assert_eq!(reply.action_id(), Some(number));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_unknown_session_is_not_found() {
     within(LIMIT, async {
         let server = Server::start().await;

@@ -4,6 +4,7 @@
 
 mod support;
 
+use levee_client::Event;
 use serde_json::json;
 use support::people::{Desk, Person};
 use support::{LIMIT, Server, refused, within};
@@ -30,26 +31,48 @@ async fn allow(desk: &Desk, queues: &[&str]) {
     desk.operator.ask("update_queue", settings).await.unwrap();
 }
 
-/// The agent accepts a customer: the channel and the audience.
-async fn meet(desk: &mut Desk, customer: &mut Person) -> (String, String) {
-    let channel = desk.meet(customer).await;
+/// An audience: its organisation, which has another queue, and its customer.
+struct Scene {
+    desk: Desk,
+    billing: String,
+    customer: Person,
+    channel: String,
+    audience: String,
+}
+
+/// The agent accepts a customer.
+async fn scene(server: &Server) -> Scene {
+    let mut desk = server.desk().await;
+    let billing = other_queue(&desk, "Billing").await;
+    let mut customer = server.guest("Cleo").await;
+    let channel = desk.meet(&mut customer).await;
     let found = desk.agent.ask("describe_channel", json!({"channel_id": channel})).await.unwrap();
     let audience = found.at("/channel_attrs/audience_id").as_str().unwrap().to_owned();
-    (channel, audience)
+    Scene { desk, billing, customer, channel, audience }
+}
+
+impl Scene {
+    /// The agent transfers the customer, which the settings allow.
+    async fn transfer_to(&self, queue: &str) -> Event {
+        allow(&self.desk, &[queue]).await;
+        let wish = json!({"audience_id": self.audience, "queue_id": queue});
+        self.desk.agent.ask("transfer_audience", wish).await.unwrap()
+    }
+
+    /// The customer's next place in a queue.
+    async fn place(&mut self) -> (String, u64) {
+        let enqueued = self.customer.events.named("audience_enqueued").await.unwrap();
+        (enqueued.str("queue_id").to_owned(), enqueued["queue_position"].as_u64().unwrap())
+    }
 }
 
 #[tokio::test]
 async fn a_customer_is_transferred_and_met_in_a_channel_that_tells_where_they_came_from() {
     within(LIMIT, async {
         let server = Server::start().await;
-        let mut desk = server.desk().await;
-        let billing = other_queue(&desk, "Billing").await;
-        allow(&desk, &[&billing]).await;
-        let mut customer = server.guest("Cleo").await;
-        let (channel, audience) = meet(&mut desk, &mut customer).await;
-
-        let wish = json!({"audience_id": audience, "queue_id": billing});
-        let parted = desk.agent.ask("transfer_audience", wish).await.unwrap();
+        let scene = scene(&server).await;
+        let parted = scene.transfer_to(&scene.billing).await;
+        let Scene { mut desk, billing, mut customer, channel, audience } = scene;
         assert_eq!((parted.name(), parted.str("channel_id")), ("channel_parted", channel.as_str()));
 
         let info = customer.events.named("message_received").await.unwrap();
@@ -63,7 +86,7 @@ async fn a_customer_is_transferred_and_met_in_a_channel_that_tells_where_they_ca
 
         let again = desk.agent.accept_audience(&billing, None).await.unwrap();
         assert_ne!(again.str("channel_id"), channel);
-        let is_source = |event: &levee_client::Event| {
+        let is_source = |event: &Event| {
             event.name() == "message_received"
                 && event.str("message_type") == "ninchat.com/info/transfer/source"
         };
@@ -81,17 +104,13 @@ async fn a_customer_is_transferred_and_met_in_a_channel_that_tells_where_they_ca
 async fn transfers_pass_closing_and_capacity() {
     within(LIMIT, async {
         let server = Server::start().await;
-        let mut desk = server.desk().await;
-        let billing = other_queue(&desk, "Billing").await;
-        allow(&desk, &[&billing]).await;
-        let shut = json!({"queue_id": billing, "queue_attrs": {"closed": true, "capacity": 1}});
-        desk.operator.ask("update_queue", shut).await.unwrap();
-        let mut customer = server.guest("Cleo").await;
-        let (_, audience) = meet(&mut desk, &mut customer).await;
-        let wish = json!({"audience_id": audience, "queue_id": billing});
-        desk.agent.ask("transfer_audience", wish).await.unwrap();
-        let enqueued = customer.events.named("audience_enqueued").await.unwrap();
-        assert_eq!(enqueued.str("queue_id"), billing);
+        let mut scene = scene(&server).await;
+        let first = server.guest("First").await;
+        first.request_audience(&scene.billing).await.unwrap();
+        let shut = json!({"queue_id": scene.billing, "queue_attrs": {"closed": true, "capacity": 1}});
+        scene.desk.operator.ask("update_queue", shut).await.unwrap();
+        scene.transfer_to(&scene.billing).await;
+        assert_eq!(scene.place().await, (scene.billing.clone(), 2));
     })
     .await;
 }
@@ -100,18 +119,12 @@ async fn transfers_pass_closing_and_capacity() {
 async fn a_customer_whose_new_queue_is_gone_is_first_in_the_old_one() {
     within(LIMIT, async {
         let server = Server::start().await;
-        let mut desk = server.desk().await;
-        let billing = other_queue(&desk, "Billing").await;
-        allow(&desk, &[&billing]).await;
-        let mut customer = server.guest("Cleo").await;
-        let (_, audience) = meet(&mut desk, &mut customer).await;
+        let mut scene = scene(&server).await;
         let next = server.guest("Next").await;
-        next.request_audience(&desk.queue).await.unwrap();
-        desk.operator.ask("delete_queue", json!({"queue_id": billing})).await.unwrap();
-        let wish = json!({"audience_id": audience, "queue_id": billing});
-        desk.agent.ask("transfer_audience", wish).await.unwrap();
-        let enqueued = customer.events.named("audience_enqueued").await.unwrap();
-        assert_eq!((enqueued.str("queue_id"), &enqueued["queue_position"]), (desk.queue.as_str(), &json!(1)));
+        next.request_audience(&scene.desk.queue).await.unwrap();
+        scene.desk.operator.ask("delete_queue", json!({"queue_id": scene.billing})).await.unwrap();
+        scene.transfer_to(&scene.billing).await;
+        assert_eq!(scene.place().await, (scene.desk.queue.clone(), 1));
     })
     .await;
 }
@@ -120,15 +133,10 @@ async fn a_customer_whose_new_queue_is_gone_is_first_in_the_old_one() {
 async fn a_customer_stays_in_the_organisation_whatever_its_settings_say() {
     within(LIMIT, async {
         let server = Server::start().await;
-        let mut desk = server.desk().await;
+        let mut scene = scene(&server).await;
         let (foreign, queue) = elsewhere(&server).await;
-        allow(&desk, &[&queue]).await;
-        let mut customer = server.guest("Cleo").await;
-        let (_, audience) = meet(&mut desk, &mut customer).await;
-        let wish = json!({"audience_id": audience, "queue_id": queue});
-        desk.agent.ask("transfer_audience", wish).await.unwrap();
-        let enqueued = customer.events.named("audience_enqueued").await.unwrap();
-        assert_eq!(enqueued.str("queue_id"), desk.queue);
+        scene.transfer_to(&queue).await;
+        assert_eq!(scene.place().await, (scene.desk.queue.clone(), 1));
         let found = foreign.ask("describe_queue", json!({"queue_id": queue})).await.unwrap();
         assert_eq!(found.at("/queue_attrs/length"), &json!(0));
     })
@@ -139,10 +147,7 @@ async fn a_customer_stays_in_the_organisation_whatever_its_settings_say() {
 async fn what_may_not_be_transferred_stays() {
     within(LIMIT, async {
         let server = Server::start().await;
-        let mut desk = server.desk().await;
-        let billing = other_queue(&desk, "Billing").await;
-        let mut customer = server.guest("Cleo").await;
-        let (channel, audience) = meet(&mut desk, &mut customer).await;
+        let Scene { desk, billing, customer, channel, audience } = scene(&server).await;
         let wish = json!({"audience_id": audience, "queue_id": billing});
         // Nobody has allowed it.
         let outcome = desk.agent.ask("transfer_audience", wish.clone()).await;

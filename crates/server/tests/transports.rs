@@ -9,6 +9,7 @@ use levee_client::requests::{Caller, endpoint, poll, poll_with};
 use levee_client::session::{Target, guest};
 use levee_client::{Options, RawSocket};
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 use support::{LIMIT, Server, refused, within};
 
 #[tokio::test]
@@ -92,6 +93,35 @@ async fn a_poll_may_be_posted_as_the_client_for_go_does() {
             let (status, text) = post(bad).await;
             assert_eq!(status, 200, "{bad}");
             assert!(text.contains("request_malformed"), "{bad}: {text}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_reply_does_not_overtake_the_answer_to_its_request() {
+    within(LIMIT, async {
+        let server = Server::start().await;
+        let (mut sends, mut polls) = (Http::new(server.address()), Http::new(server.address()));
+        let created =
+            poll(&mut sends, &json!({"action": "create_session", "message_types": ["*"]})).await.unwrap();
+        let session = &created[0]["session_id"];
+        let mut seen = 1;
+        for number in 1..=5 {
+            let resume = json!({"action": "resume_session", "session_id": session, "event_id": seen});
+            let ping = json!({"action": "ping", "action_id": number, "session_id": session});
+            let polling = async { (poll(&mut polls, &resume).await.unwrap(), Instant::now()) };
+            let sending = async {
+                // The poll is there already.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                let sent = Instant::now();
+                assert_eq!(poll(&mut sends, &ping).await.unwrap(), []);
+                sent
+            };
+            let ((events, replied), sent) = tokio::join!(polling, sending);
+            assert_eq!(events[0].action_id(), Some(number));
+            assert!(replied - sent >= Duration::from_millis(50), "it came after {:?}", replied - sent);
+            seen = events[0].event_id().unwrap();
         }
     })
     .await;

@@ -132,8 +132,8 @@ fn advice(packages: &[&str]) -> String {
 
 fn node_version() -> Result<()> {
     let text = shell::output(Command::new("node").arg("--version"))?;
-    let version =
-        parse_version(&text).with_context(|| format!("node's version `{text}` is not understood"))?;
+    let version = parse_version(text.trim(), "v")
+        .with_context(|| format!("node's version `{text}` is not understood"))?;
     if version < NODE {
         bail!(
             "Node {}.{} or newer is needed, this is {}: see https://nodejs.org/en/download",
@@ -146,9 +146,9 @@ fn node_version() -> Result<()> {
     Ok(())
 }
 
-/// `v20.19.2` as (20, 19).
-fn parse_version(text: &str) -> Option<(u32, u32)> {
-    let mut parts = text.trim().strip_prefix('v')?.split('.');
+/// `v20.19.2` as (20, 19), where `v` is what stands before versions of its kind.
+pub(crate) fn parse_version(text: &str, prefix: &str) -> Option<(u32, u32)> {
+    let mut parts = text.strip_prefix(prefix)?.split('.');
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
@@ -158,10 +158,10 @@ mod tests {
 
     #[test]
     fn versions_are_compared_as_numbers() {
-        assert_eq!(parse_version("v20.19.2\n"), Some((20, 19)));
-        assert!(parse_version("v20.9.0").expect("a version") < NODE);
-        assert!(parse_version("v22.0.0").expect("a version") > NODE);
-        assert_eq!(parse_version("20"), None);
+        assert_eq!(parse_version("v20.19.2", "v"), Some((20, 19)));
+        assert!(parse_version("v20.9.0", "v").expect("a version") < NODE);
+        assert!(parse_version("v22.0.0", "v").expect("a version") > NODE);
+        assert_eq!(parse_version("20", "v"), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::repo::Repo;
 use crate::suite::Outcome;
-use crate::{demo, shell};
+use crate::{demo, deps, shell};
 use anyhow::{Result, bail};
 use std::process::Command;
 
@@ -52,8 +52,7 @@ fn missing() -> Option<String> {
 
 /// `go version go1.24.4 linux/amd64` as (1, 24).
 fn parse(text: &str) -> Option<(u32, u32)> {
-    let mut parts = text.split_whitespace().nth(2)?.strip_prefix("go")?.split('.');
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+    deps::parse_version(text.split_whitespace().nth(2)?, "go")
 }
 
 #[cfg(test)]

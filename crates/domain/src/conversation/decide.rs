@@ -42,10 +42,9 @@ impl Conversation {
                 update.channel_attrs.check(|writable| standing.writes(writable, false))?;
                 let mut attrs = self.attrs.clone();
                 update.channel_attrs.apply(&mut attrs);
-                let timer = match update.channel_attrs.schedule {
-                    Some(_) => Some(schedule::keep(attrs.schedule.as_ref(), &mut attrs.closed, at.now)?),
-                    None => None,
-                };
+                let named = update.channel_attrs.schedule.is_some();
+                let keep = || schedule::keep(attrs.schedule.as_ref(), &mut attrs.closed, at.now);
+                let timer = named.then(keep).transpose()?;
                 let realm = self.realm.clone();
                 let mut step = Step::record(ConversationRecord::Changed { realm, attrs, cause: None });
                 step.emits.extend(timer);
@@ -114,10 +113,8 @@ impl Conversation {
             ..Member::default()
         };
         let members = vec![(actor.user.clone(), member)];
-        let timer = match attrs.schedule {
-            Some(_) => Some(schedule::keep(attrs.schedule.as_ref(), &mut attrs.closed, at.now)?),
-            None => None,
-        };
+        let keep = || schedule::keep(attrs.schedule.as_ref(), &mut attrs.closed, at.now);
+        let timer = attrs.schedule.is_some().then(keep).transpose()?;
         let record = ConversationRecord::Opened {
             realm: create.realm_id,
             attrs,

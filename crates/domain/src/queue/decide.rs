@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::conversation::Conversation;
-use crate::schedule;
+use crate::{schedule, settings};
 
 impl Queue {
     pub(super) fn act(&self, at: &Moment<'_>, actor: &Actor, action: QueueAction) -> Decision {
@@ -29,13 +29,7 @@ impl Queue {
                     if !standing.may(Right::ManageQueue) {
                         return denied();
                     }
-                    for (key, value) in change {
-                        if value.is_null() {
-                            settings.remove(&key);
-                        } else {
-                            settings.insert(key, value);
-                        }
-                    }
+                    settings = settings::changed(&settings, change)?;
                 }
                 if standing < Standing::Member {
                     return denied();

@@ -3,8 +3,8 @@
 use super::{Decision, Realm, RealmRecord};
 use crate::machine::{Actor, Answer, Emit, Machine, Moment, Step};
 use crate::rights::{Right, Standing};
-use crate::schedule;
 use crate::view::Stream;
+use crate::{schedule, settings};
 use levee_proto::actions::realm::CreateRealm;
 use levee_proto::attrs::{RealmAttrs, RealmMemberAttrsPatch, Writable};
 use levee_proto::{ErrorType, Id, MemberAction, Object, RealmAction, Rejection, events, ids};
@@ -64,14 +64,7 @@ impl Realm {
                     patch.check(|writable| standing.writes(writable, false))?;
                     patch.apply(&mut attrs);
                 }
-                let mut settings = self.settings.clone();
-                for (key, value) in update.realm_settings.unwrap_or_default() {
-                    if value.is_null() {
-                        settings.remove(&key);
-                    } else {
-                        settings.insert(key, value);
-                    }
-                }
+                let settings = settings::changed(&self.settings, update.realm_settings.unwrap_or_default())?;
                 Ok(Step::record(RealmRecord::Changed { attrs, settings }))
             }
             RealmAction::CreateQueue(create) => {

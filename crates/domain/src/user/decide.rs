@@ -3,10 +3,11 @@
 use super::records::{NewUser, Proof, UserOrder, UserRecord};
 use super::{IDENTITIES, MAX_SESSIONS, SESSIONS, User};
 use crate::machine::{Answer, Claim, Command, Emit, Moment, Step};
+use crate::settings;
 use crate::view::Stream;
 use bytes::Bytes;
 use levee_proto::attrs::{UserAttrs, Writable};
-use levee_proto::{ErrorType, Id, Rejection, UserAction, events, limits};
+use levee_proto::{ErrorType, Id, Rejection, UserAction, events};
 use serde_json::{Value, json};
 
 type Decision = Result<Step<UserRecord>, Rejection>;
@@ -143,17 +144,7 @@ impl User {
                     }
                     patch.apply(&mut attrs);
                 }
-                let mut settings = self.settings.clone();
-                for (key, value) in update.user_settings.unwrap_or_default() {
-                    if value.is_null() {
-                        settings.remove(&key);
-                    } else {
-                        settings.insert(key, value);
-                    }
-                }
-                if serde_json::to_vec(&settings).map_or(0, |text| text.len()) > limits::OBJECT_BYTES {
-                    return Err(Rejection::malformed("user_settings are too long"));
-                }
+                let settings = settings::changed(&self.settings, update.user_settings.unwrap_or_default())?;
                 let mut step = Step::record(UserRecord::Changed { attrs: attrs.clone(), settings });
                 if attrs != self.attrs {
                     let order = json!({"UserChanged": {"user": at.id, "attrs": attrs}});
