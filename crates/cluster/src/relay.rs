@@ -6,7 +6,7 @@ use crate::letter::{Letter, Relayed, Seat};
 use crate::session::{Connection, SessionActor, SessionMessage};
 use actix::Addr;
 use levee_domain::session::Numbered;
-use levee_proto::{Envelope, Id, ids};
+use levee_proto::{Envelope, Id, Rejection, ids};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -92,6 +92,17 @@ impl Hub {
         answer.ok().and_then(Result::ok).unwrap_or(Answer::Silence)
     }
 
+    /// Has a session come here that the node it was looked for on did not know, unless it lives on yet another.
+    ///
+    /// # Errors
+    /// As [`Hub::session`].
+    pub async fn settle(self: Rc<Self>, node: &Id, session_id: &Id) -> Result<(), Rejection> {
+        match self.find(session_id).await? {
+            Place::There(other) if other == *node => self.session(session_id, || true).await.map(drop),
+            _ => Ok(()),
+        }
+    }
+
     /// A request from another node for a session here.
     pub(crate) fn relayed(self: &Rc<Self>, seat: Seat, token: u64, session: &Id, what: Relayed) {
         let found = self.sessions.borrow().get(session).cloned().filter(|_| self.is_sure());
@@ -111,8 +122,8 @@ impl Hub {
                 }
                 let hub = self.clone();
                 actix::spawn(async move {
-                    let events = tokio::time::timeout(WAIT, receiver).await.ok().and_then(Result::ok);
-                    hub.send(&seat, Letter::Relayed(token, Some(events.unwrap_or_default())));
+                    let events = polled(receiver).await;
+                    hub.send(&seat, Letter::Relayed(token, events));
                 });
             }
         }
@@ -124,6 +135,12 @@ impl Hub {
             let _ = waiting.answer.send(events.map_or(Answer::Gone, Answer::Events));
         }
     }
+}
+
+/// What comes for a client that polls: nothing, after a while; `None` when its session leaves meanwhile, for what
+/// it was sent last may be lost by that.
+pub async fn polled(events: oneshot::Receiver<Vec<Numbered>>) -> Option<Vec<Numbered>> {
+    tokio::time::timeout(WAIT, events).await.map_or_else(|_| Some(Vec::new()), Result::ok)
 }
 
 /// Forgets a request when its client is gone.

@@ -289,9 +289,14 @@ impl SessionActor {
         if std::mem::replace(&mut self.flags.ended, true) {
             return;
         }
-        if let Some(Connection::Socket(socket, _)) = self.connection.take() {
-            let event = event.map(|rejection| Arc::new(Body::error(rejection)));
-            let _ = socket.try_send(Outgoing::Close(event, reason));
+        match self.connection.take() {
+            Some(Connection::Socket(socket, _)) => {
+                let event = event.map(|rejection| Arc::new(Body::error(rejection)));
+                let _ = socket.try_send(Outgoing::Close(event, reason));
+            }
+            // The next one is told that there is no such session.
+            Some(Connection::Poll(waiting)) if for_good => drop(waiting.send(Vec::new())),
+            _ => {}
         }
         if for_good {
             // Its row goes with the user's next commit: until then it must not come back from there.

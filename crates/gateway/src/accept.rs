@@ -167,6 +167,8 @@ async fn serve_with<I, F, Fut>(
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEAD_TIMEOUT)
         .client_disconnect_timeout(Duration::from_secs(5))
+        // A request ends with its client: what it found out later, nobody would be told.
+        .h1_allow_half_closed(false)
         .upgrade(fn_service(move |(request, framed)| {
             let here = here.clone();
             async move {

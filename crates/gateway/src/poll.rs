@@ -4,7 +4,7 @@ use crate::Shared;
 use actix_web::{HttpResponse, web};
 use bytes::Bytes;
 use levee_cluster::letter::Relayed;
-use levee_cluster::relay::{Answer, Place};
+use levee_cluster::relay::{self, Answer, Place};
 use levee_cluster::session::Numbered;
 use levee_cluster::{Connection, SessionMessage};
 use levee_proto::envelope::Splice;
@@ -13,8 +13,6 @@ use serde::Deserialize;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// How long a poll waits for events. Clients give up after a minute.
-const WAIT: Duration = Duration::from_secs(40);
 /// How long opening a session may take.
 const OPENING: Duration = Duration::from_secs(30);
 /// How long the answer to a poll waits when it has replies: the official client for Go takes a reply for none that
@@ -22,6 +20,8 @@ const OPENING: Duration = Duration::from_secs(30);
 const AFTER_REQUEST: Duration = Duration::from_millis(50);
 /// What a client is told whose session did not live here before.
 const MOVED: &str = "the session has come to this node\n";
+/// What a client is told whose session leaves while it polls.
+const LEFT: &str = "the session has left this node\n";
 /// The longest callback name.
 const CALLBACK_BYTES: usize = 256;
 
@@ -131,16 +131,17 @@ async fn answer(context: &Shared, arbiter: u16, header: Bytes) -> Result<Vec<Str
                 false => Relayed::Act(header.clone(), Envelope::inline_payload(&header).map_err(refuse)?),
             };
             let wanted = session_id.clone();
-            let answer = node.on(arbiter, move |hub| async move { hub.relay(&other, &wanted, what).await });
+            let there = other.clone();
+            let answer = node.on(arbiter, move |hub| async move { hub.relay(&there, &wanted, what).await });
             match answer.await {
                 Some(Answer::Events(events)) => return Ok(polled(&events).await),
                 // It polls again, here or elsewhere.
                 Some(Answer::Silence) if polls => return Ok(Vec::new()),
                 Some(Answer::Silence) | None => return Err(Trouble::Again("no answer in time\n")),
                 Some(Answer::Gone) => {
-                    let session =
-                        node.on(arbiter, move |hub| async move { hub.session(&session_id, || true).await });
-                    session.await.unwrap_or_else(busy).map_err(lost)?;
+                    let settled =
+                        node.on(arbiter, move |hub| async move { hub.settle(&other, &session_id).await });
+                    settled.await.unwrap_or_else(busy).map_err(lost)?;
                     return Err(Trouble::Again(MOVED));
                 }
             }
@@ -152,8 +153,8 @@ async fn answer(context: &Shared, arbiter: u16, header: Bytes) -> Result<Vec<Str
         session
             .try_send(SessionMessage::Connect(Connection::Poll(sender), number, envelope.event_id))
             .map_err(too_busy)?;
-        let events = tokio::time::timeout(WAIT, receiver).await.ok().and_then(Result::ok);
-        return Ok(polled(&events.unwrap_or_default()).await);
+        let events = relay::polled(receiver).await.ok_or(Trouble::Again(LEFT))?;
+        return Ok(polled(&events).await);
     }
     let parts = Envelope::inline_payload(&header).map_err(refuse)?;
     session.try_send(SessionMessage::Act(Box::new((envelope, header, parts)))).map_err(too_busy)?;

@@ -5,9 +5,11 @@ mod support;
 use futures_util::future::join_all;
 use levee_client::chat::{Crowd, Plan, Talk};
 use levee_client::http::Http;
+use levee_client::requests::{poll, poll_with};
 use levee_client::session::Target;
 use levee_client::{Address, Event, Events};
 use levee_testbed::{Redis, Signal};
+use serde_json::json;
 use std::time::Duration;
 use support::cluster::Cluster;
 use support::within;
@@ -128,7 +130,7 @@ async fn messages_share_frames_between_nodes_and_take_none_within_one() {
         for (other, stays) in [(0, true), (1, false)] {
             let mut here = cluster.guest(0, "here").await;
             let mut there = cluster.guest(other, "there").await;
-            let channel = here.create_channel(serde_json::json!({})).await.expect("a channel");
+            let channel = here.create_channel(json!({})).await.expect("a channel");
             there.join_channel(&channel).await.expect("to be in it");
             here.events.named("channel_member_joined").await.expect("both are there");
             let to = Target::Channel(channel);
@@ -150,6 +152,55 @@ async fn messages_share_frames_between_nodes_and_take_none_within_one() {
                 assert!(frames < BURST as u64 / 2, "frames carry several letters");
             }
         }
+    })
+    .await;
+}
+
+/// A client that polls isn't told which of its actions its session took when that leaves: it must hear that it left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_polls_hears_that_the_session_went_elsewhere() {
+    let _alone = ALONE.lock().await;
+    within(Duration::from_secs(60), async {
+        let cluster = Cluster::start(3).await;
+        let nodes = cluster.nodes();
+        // On the session's own node, and by way of another.
+        for (asked, taker) in [(0, 1), (1, 2)] {
+            let mut http = Http::new(nodes[0].clone());
+            let create = json!({"action": "create_session", "message_types": ["*"]});
+            let created = poll(&mut http, &create).await.expect("a session").remove(0);
+            let session = created.str("session_id").to_owned();
+            let resume = json!({"action": "resume_session", "session_id": session, "event_id": 1});
+            let mut http = Http::new(nodes[asked].clone());
+            let polling = poll_with(&mut http, &resume, None);
+            let taking = async {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                let mut socket = cluster.node(taker).resume(&session, Some(1)).await;
+                let ping = json!({"action": "ping", "action_id": 1});
+                assert_eq!(socket.ask(ping, &[]).await.expect("an answer").name(), "pong");
+            };
+            let (polled, ()) = tokio::join!(polling, taking);
+            assert_eq!(polled.expect("an answer").status, 503, "asked node {asked}");
+        }
+        // Who polls again on the same node is not told that: the first request ends, without events.
+        let mut first = Http::new(nodes[0].clone());
+        let create = json!({"action": "create_session", "message_types": ["*"]});
+        let created = poll(&mut first, &create).await.expect("a session").remove(0);
+        let resume =
+            json!({"action": "resume_session", "session_id": created.str("session_id"), "event_id": 1});
+        let again = async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let ping = json!({"action": "ping", "action_id": 1, "session_id": created.str("session_id")});
+            let mut second = Http::new(nodes[0].clone());
+            let mut third = Http::new(nodes[0].clone());
+            let acting = async {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                poll(&mut third, &ping).await.expect("to be taken")
+            };
+            tokio::join!(poll(&mut second, &resume), acting).0.expect("events")
+        };
+        let (first, second) = tokio::join!(poll(&mut first, &resume), again);
+        assert_eq!(first.expect("an answer"), []);
+        assert_eq!(second[0].name(), "pong");
     })
     .await;
 }

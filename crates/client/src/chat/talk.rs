@@ -119,7 +119,11 @@ impl Writer {
                 self.talk.refused += 1;
                 person.log.refused(text);
             }
-            Err(_) => self.talk.unanswered += 1,
+            Err(error) => {
+                self.talk.unanswered += 1;
+                let text = text.trim_end_matches('x');
+                tracing::warn!(%error, text, session = person.session.id(), "no answer");
+            }
         }
     }
 }

@@ -67,7 +67,7 @@ impl Flow {
 pub enum Connection {
     /// A socket that stays.
     Socket(Recipient<Outgoing>, Arc<Flow>),
-    /// A request that waits for the next events.
+    /// A request that waits for the next events. Dropped, it says that the session has left.
     Poll(oneshot::Sender<Vec<Numbered>>),
 }
 
@@ -132,10 +132,14 @@ impl SessionActor {
     }
 
     pub(super) fn connect(&mut self, connection: Connection, number: u64, ctx: &mut Context<Self>) {
-        if let Some(Connection::Socket(old, _)) = self.connection.take() {
-            let superseded = Rejection::new(ErrorType::ConnectionSuperseded);
-            let event = Arc::new(Body::error(&superseded));
-            let _ = old.try_send(Outgoing::Close(Some(event), CloseReason::Superseded));
+        match self.connection.take() {
+            Some(Connection::Socket(old, _)) => {
+                let superseded = Rejection::new(ErrorType::ConnectionSuperseded);
+                let event = Arc::new(Body::error(&superseded));
+                let _ = old.try_send(Outgoing::Close(Some(event), CloseReason::Superseded));
+            }
+            Some(Connection::Poll(old)) => drop(old.send(Vec::new())),
+            None => {}
         }
         self.connection = Some(connection);
         self.connection_number = number;

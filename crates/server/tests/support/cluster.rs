@@ -39,6 +39,11 @@ impl Cluster {
         self.nodes.iter().map(Server::address).collect()
     }
 
+    /// A node.
+    pub(crate) fn node(&self, number: usize) -> &Server {
+        &self.nodes[number]
+    }
+
     /// A guest whose session lives on a certain node.
     pub(crate) async fn guest(&self, node: usize, name: &str) -> Person {
         self.nodes[node].guest(name).await
