@@ -8,7 +8,7 @@ use levee_domain::view::Stream;
 use levee_proto::attrs::UserAttrs;
 use levee_proto::{
     Action, ConversationAction, Envelope, ErrorType, Id, QueueAction, RealmAction, Rejection, SessionAction,
-    UserAction,
+    UserAction, ids,
 };
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -56,6 +56,13 @@ impl Hub {
         parts: Vec<Bytes>,
     ) -> Result<Vec<(Arc<levee_proto::Body>, Option<u64>)>, Rejection> {
         let action = envelope.decode(&header)?;
+        let caller = match &envelope.puppet_id {
+            Some(puppet) => {
+                let card = self.puppet(puppet, &caller.user).await?;
+                Caller { user: puppet.clone(), card }
+            }
+            None => caller,
+        };
         let needs_session =
             || Err(Rejection::new(ErrorType::ActionNotSupported).because("it needs a session"));
         let stream = match &action {
@@ -73,16 +80,16 @@ impl Hub {
                 | RealmAction::CreateQueue(_)
                 | RealmAction::DescribeRealmQueues(_),
             ) => return needs_session(),
-            Action::User(UserAction::DescribeUser(describe)) => {
-                Stream::user(describe.user_id.as_ref().unwrap_or(&caller.user))
-            }
-            Action::User(_) => Stream::user(&caller.user),
+            Action::User(UserAction::CreateUser(_)) => Stream::user(&ids::from_bytes(
+                rand::random::<u16>() % ids::SHARDS,
+                &rand::random::<[u8; 10]>(),
+            )),
             other => crate::session::target(other, &caller.user)?,
         };
+        let found = self.find_out(&action, &caller.user).await?;
         let token: Id = compact_str::format_compact!("call-{:032x}", rand::random::<u128>());
         let (sender, receiver) = oneshot::channel();
         self.calls.0.borrow_mut().insert(token.clone(), sender);
-        let peer = self.peer_of(&action).await?;
         let act = Act {
             asker: Asker { seat: self.seat.clone(), id: token.clone(), action_id: envelope.action_id },
             actor: Actor {
@@ -91,7 +98,7 @@ impl Hub {
                 action_id: None,
                 card: caller.card,
                 message_types: Arc::from([levee_proto::Text::from("*")]),
-                peer,
+                found,
             },
             name: envelope.action.clone(),
             header,
@@ -110,19 +117,5 @@ impl Hub {
                 Err(Rejection::new(ErrorType::Internal).because("no answer in time"))
             }
         }
-    }
-
-    /// The card of the user whom a message goes to, for a dialogue that may not be there yet.
-    pub(crate) async fn peer_of(
-        self: &Rc<Self>,
-        action: &Action,
-    ) -> Result<Option<(Id, Arc<UserAttrs>)>, Rejection> {
-        let Action::Conversation(ConversationAction::SendMessage(send)) = action else { return Ok(None) };
-        let Some(peer) = &send.user_id else { return Ok(None) };
-        let order = serde_json::json!("Card");
-        let absent = || Rejection::new(ErrorType::UserNotFound).about("user_id", peer);
-        let card = self.ask(Stream::user(peer), order).await?;
-        let card = serde_json::from_value(card).map_err(|_| absent())?;
-        Ok(Some((peer.clone(), Arc::new(card))))
     }
 }

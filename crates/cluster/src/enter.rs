@@ -2,22 +2,26 @@
 
 use crate::hub::Hub;
 use crate::letter::Attach;
+use crate::puppets::{Subject, named_puppet};
 use crate::session::{Birth, Connection, SessionActor, SessionRow, Which};
 use actix::Addr;
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use levee_domain::session::{BLOCK, Session};
-use levee_domain::user::{IDENTITIES, NewUser, Proof};
+use levee_domain::user::{Entrance, IDENTITIES, NewUser, Proof};
 use levee_domain::view::Stream;
 use levee_proto::actions::session::CreateSession;
+use levee_proto::actions::user::CreateUser;
 use levee_proto::attrs::{IdentityAttrs, Writable};
-use levee_proto::{ErrorType, Id, Rejection, Text, ids, limits};
+use levee_proto::{ErrorType, Id, Rejection, Text, events, ids, limits};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Semaphore;
 
+/// How often a puppet that was deleted may be made anew under its master's name for it.
+const PUPPET_LIVES: u32 = 16;
 /// How many passwords are hashed at a time: each takes 19 MiB and a core for some milliseconds.
 static HASHING: Semaphore = Semaphore::const_new(2);
 
@@ -30,7 +34,7 @@ pub struct IdentityRow {
     pub password: Option<String>,
 }
 
-fn denied() -> Rejection {
+pub(crate) fn denied() -> Rejection {
     Rejection::new(ErrorType::AccessDenied)
 }
 
@@ -132,7 +136,27 @@ impl Hub {
         let session = ids::digest(&session_id);
         let types = self.alike.types(&create.message_types);
         let mut token = None;
-        let (user, proof, new) = if let (Some(user), Some(auth)) = (&create.user_id, &create.user_auth) {
+        let signed = match &create.master_sign {
+            Some(sign) => Some(self.signed_in(&create, sign).await?),
+            None => None,
+        };
+        let (user, proof, new) = if let Some(signed) = &signed {
+            let user = match &signed.subject {
+                Subject::Puppet(user) => user.clone(),
+                Subject::New => ids::from_bytes(shard, &rand::random::<[u8; 10]>()),
+                Subject::Named(name) => named_puppet(&signed.master, name, 0),
+            };
+            let new = match &signed.subject {
+                Subject::Puppet(_) => None,
+                Subject::New | Subject::Named(_) => Some(NewUser {
+                    auth: None,
+                    master: Some(signed.master.clone()),
+                    puppet: signed.attrs.clone().unwrap_or_default(),
+                    ..new_user(&create)
+                }),
+            };
+            (user, Proof::Master(signed.master.clone()), new)
+        } else if let (Some(user), Some(auth)) = (&create.user_id, &create.user_auth) {
             (user.clone(), Proof::Token(ids::digest(auth)), None)
         } else if let (Some(kind), Some(name), Some(auth)) =
             (&create.identity_type, &create.identity_name, &create.identity_auth)
@@ -144,18 +168,13 @@ impl Hub {
             let user = ids::from_bytes(shard, &rand::random::<[u8; 10]>());
             let auth = token.insert(ids::from_bytes(shard, &rand::random::<[u8; 17]>()));
             let identity = self.new_identity(&create, &user).await?;
-            let new = NewUser {
-                attrs: create.user_attrs.clone().unwrap_or_default(),
-                settings: create.user_settings.clone().unwrap_or_default(),
-                auth: ids::digest(auth),
-                identity,
-            };
+            let new = NewUser { auth: Some(ids::digest(auth)), identity, ..new_user(&create) };
             (user, Proof::Verified, Some(new))
         };
         if ids::shard(&user).is_none() {
             return Err(denied());
         }
-        let row = SessionRow {
+        let row = |user: &Id| SessionRow {
             shard,
             user: user.clone(),
             types: types.to_vec(),
@@ -165,14 +184,63 @@ impl Hub {
             epoch: 1,
             parked: None,
         };
-        let row = serde_json::to_string(&row).map_err(|e| Rejection::malformed(e.to_string()))?;
-        let order = json!({"Enter": {"create": new, "proof": proof, "session": session, "row": row}});
-        self.ask(Stream::user(&user), order).await?;
+        let mut entrance = Entrance {
+            create: new,
+            proof,
+            session: session.clone(),
+            row: String::new(),
+            nonce: signed.as_ref().and_then(|signed| signed.nonce.clone()),
+            puppet: signed.as_ref().and_then(|signed| signed.attrs.clone()),
+        };
+        let mut user = user;
+        for life in 1.. {
+            entrance.row =
+                serde_json::to_string(&row(&user)).map_err(|e| Rejection::malformed(e.to_string()))?;
+            match self.ask(Stream::user(&user), json!({"Enter": entrance})).await {
+                Ok(_) => break,
+                Err(gone) if gone.error_type == ErrorType::UserNotFound && life < PUPPET_LIVES => {
+                    // A puppet was deleted, and its master names it again: another user begins.
+                    let Some(signed) = &signed else { return Err(denied()) };
+                    let Subject::Named(name) = &signed.subject else { return Err(denied()) };
+                    user = named_puppet(&signed.master, name, life);
+                }
+                Err(refused) => return Err(refused),
+            }
+        }
         let bounds = self.shared.options.session_bounds;
         let birth = Birth::New { session_id, user_auth: token, action_id };
         let machine = Session::new(types, 0, bounds);
         let which = Which { id: session, shard, user, version: 1, epoch: 1 };
         Ok(SessionActor::open(self.clone(), which, machine, birth, Some((connection, number))))
+    }
+
+    /// Makes a user who belongs to nobody, without a session.
+    ///
+    /// # Errors
+    /// `request_malformed` for attributes that can't be.
+    pub async fn create_user(self: &Rc<Self>, create: CreateUser) -> Result<events::UserCreated, Rejection> {
+        if create.puppet_attrs.is_some() {
+            return Err(Rejection::malformed("puppet_attrs takes a master: nobody calls"));
+        }
+        let shard = rand::random::<u16>() % ids::SHARDS;
+        let user_id = ids::from_bytes(shard, &rand::random::<[u8; 10]>());
+        let auth = ids::from_bytes(shard, &rand::random::<[u8; 17]>());
+        let new = NewUser {
+            attrs: create.user_attrs.unwrap_or_default(),
+            settings: create.user_settings.unwrap_or_default(),
+            auth: Some(ids::digest(&auth)),
+            ..NewUser::default()
+        };
+        let user_settings = new.settings.clone();
+        let card = self.ask(Stream::user(&user_id), json!({"Create": {"new": new}})).await?;
+        let user_attrs = serde_json::from_value(card).unwrap_or_default();
+        Ok(events::UserCreated {
+            user_attrs,
+            user_id,
+            user_settings,
+            user_auth: Some(auth),
+            puppet_masters: None,
+        })
     }
 
     async fn new_identity(
@@ -216,6 +284,15 @@ impl Hub {
     }
 }
 
+/// The user that a session is to be opened for, without what proves who they are.
+fn new_user(create: &CreateSession) -> NewUser {
+    NewUser {
+        attrs: create.user_attrs.clone().unwrap_or_default(),
+        settings: create.user_settings.clone().unwrap_or_default(),
+        ..NewUser::default()
+    }
+}
+
 fn check(create: &CreateSession) -> Result<(), Rejection> {
     if create.message_types.len() > limits::MESSAGE_TYPES {
         return Err(Rejection::new(ErrorType::MessageTypesTooLong));
@@ -223,9 +300,11 @@ fn check(create: &CreateSession) -> Result<(), Rejection> {
     if create.message_types.iter().any(|of| of.len() > limits::MESSAGE_TYPE_BYTES) {
         return Err(Rejection::new(ErrorType::MessageTypeTooLong));
     }
-    if create.access_key.is_some() || create.master_sign.is_some() || create.puppet_attrs.is_some() {
-        return Err(Rejection::new(ErrorType::ActionNotSupported)
-            .because("access_key, master_sign and puppet_attrs are not supported yet"));
+    if create.access_key.is_some() {
+        return Err(Rejection::new(ErrorType::ActionNotSupported).because("access_key is not supported yet"));
+    }
+    if create.puppet_attrs.is_some() && create.master_sign.is_none() {
+        return Err(Rejection::malformed("puppet_attrs takes a master_sign"));
     }
     Ok(())
 }

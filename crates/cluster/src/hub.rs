@@ -271,6 +271,7 @@ impl Hub {
         self.save_confirmed();
         self.passivate();
         self.retry_attaching();
+        self.look_at_nonces();
         self.relays.look(|node| self.shared.placement.is_live(node));
         if self.shared.post_office.is_open() {
             self.relays.end_old(TICK);

@@ -146,7 +146,7 @@ mod tests {
             action_id: Some(6),
             card: Arc::default(),
             message_types: Arc::default(),
-            peer: None,
+            found: None,
         };
         let command = Command { session, action_id: 5 };
         let took_effect = table.now;

@@ -7,6 +7,7 @@
 pub mod conversation;
 pub mod entity;
 pub mod few;
+pub mod found;
 pub mod ice;
 pub mod machine;
 pub mod master;

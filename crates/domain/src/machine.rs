@@ -1,5 +1,6 @@
 //! The shape of a machine: what goes in, what a decision is.
 
+use crate::found::Found;
 use crate::view::{Line, Stream, View, roles::Roles};
 use bytes::Bytes;
 use levee_proto::attrs::UserAttrs;
@@ -30,8 +31,9 @@ pub struct Actor {
     pub card: Arc<UserAttrs>,
     /// The message types that the session takes.
     pub message_types: Arc<[Text]>,
-    /// The other user, for an action that may begin a dialogue.
-    pub peer: Option<(Id, Arc<UserAttrs>)>,
+    /// What was found out for the action.
+    #[serde(default)]
+    pub found: Option<Found>,
 }
 
 impl Actor {

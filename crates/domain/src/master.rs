@@ -6,6 +6,7 @@
 
 mod json;
 mod jwt;
+mod keys;
 mod secure;
 mod sign;
 #[cfg(test)]
@@ -14,12 +15,13 @@ mod tests;
 mod vectors;
 
 pub use jwt::{Subject, authenticate, authorize};
+pub use keys::{KEYS, KeyGone, KeyMade, KeyRow, Keys, MAX_KEYS, gone_views, made_views, row_key};
 pub use secure::{Secure, open};
 pub use sign::{Grant, Wanted, verify};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use levee_proto::Id;
+use levee_proto::{Id, Text};
 use std::fmt;
 
 /// How far ahead something may expire, in microseconds.
@@ -75,6 +77,11 @@ impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Key").field("id", &self.id).field("key_type", &self.key_type).finish_non_exhaustive()
     }
+}
+
+/// A secret of random bytes, as [`Key::parse`] takes it.
+pub fn secret(random: &[u8; CIPHER_KEY]) -> Text {
+    STANDARD.encode(random).into()
 }
 
 /// Why a text is no secret of a key.

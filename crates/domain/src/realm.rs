@@ -1,6 +1,7 @@
 //! A realm: an organisation with its members, queues and tags.
 
 mod decide;
+mod keys;
 mod records;
 mod tags;
 #[cfg(test)]
@@ -11,6 +12,7 @@ pub use records::{RealmOrder, RealmRecord};
 pub use tags::Tags;
 
 use crate::machine::{Columns, Entry, Glance, Input, Machine, Moment, Step};
+use crate::master::Keys;
 use crate::rights::{Right, Standing};
 use crate::view::{View, roles};
 use levee_proto::attrs::{RealmAttrs, RealmMemberAttrs, UserAttrs};
@@ -33,6 +35,9 @@ pub struct Realm {
     /// Tags.
     #[serde(default, skip_serializing_if = "Tags::is_empty")]
     pub tags: Tags,
+    /// Master keys.
+    #[serde(default, skip_serializing_if = "Keys::is_empty")]
+    pub keys: Keys,
     /// Whether it was deleted: another one of the same id is never made.
     #[serde(default)]
     pub deleted: bool,
@@ -82,6 +87,9 @@ impl Machine for Realm {
         match input {
             Input::Action(actor, Action::Realm(action), _) => self.act(at, &actor, action),
             Input::Action(actor, Action::Member(action), _) => self.manage(at, &actor, action),
+            Input::Action(actor, Action::Key(action), payload) => {
+                self.keep_keys(at, &actor, action, &payload)
+            }
             Input::Action(..) => Err(Rejection::new(ErrorType::ActionNotSupported)),
             Input::Order(RealmOrder::QueueDeleted { queue }) if self.queues.contains(&queue) => {
                 Ok(Step::record(RealmRecord::QueueRemoved { queue }))
@@ -121,6 +129,8 @@ impl Machine for Realm {
                 self.tags.put(tag, attrs);
             }
             RealmRecord::TagDeleted { tag, .. } => self.tags.remove(&tag),
+            RealmRecord::KeyMade(made) => self.keys.made(made),
+            RealmRecord::KeyGone(gone) => self.keys.gone(&gone),
             RealmRecord::Deleted => *self = Self { deleted: true, ..Self::default() },
         }
     }

@@ -42,6 +42,8 @@ pub enum Right {
     SeeRealm,
     /// Change a realm, its members, queues and settings.
     ManageRealm,
+    /// Make, list and delete a realm's master keys.
+    ManageKeys,
     /// Delete a realm.
     DeleteRealm,
     /// See a realm's tags.
@@ -66,6 +68,7 @@ pub const TABLE: &[(Right, Standing)] = &[
     (Right::DeleteChannel, Standing::Operator),
     (Right::SeeRealm, Standing::RealmMember),
     (Right::ManageRealm, Standing::Operator),
+    (Right::ManageKeys, Standing::Operator),
     (Right::DeleteRealm, Standing::Owner),
     (Right::SeeTags, Standing::RealmMember),
     (Right::ManageTags, Standing::Operator),

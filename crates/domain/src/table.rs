@@ -1,6 +1,7 @@
 //! For tests: a machine with its records, to which inputs are given one by one.
 
 use crate::entity::{Entity, Outcome};
+use crate::found::Found;
 use crate::machine::{Actor, Emit, Entry, Input, Machine, Step};
 use crate::realm::Realm;
 use crate::view::Stream;
@@ -50,7 +51,7 @@ impl<M: Machine> Table<M> {
             action_id,
             card: Arc::new(card.clone()),
             message_types: Arc::from(["ninchat.com/*".into()]),
-            peer: header["user_id"].as_str().map(|peer| (peer.into(), Arc::new(card))),
+            found: header["user_id"].as_str().map(|peer| Found::Peer(peer.into(), Arc::new(card))),
         };
         let parts = parts.iter().map(|part| Bytes::copy_from_slice(part.as_bytes())).collect();
         self.give(Input::Action(actor, action, parts))

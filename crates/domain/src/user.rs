@@ -4,18 +4,20 @@
 //! queues to follow beside it.
 
 mod decide;
+mod keys;
 mod records;
 #[cfg(test)]
 mod tests;
 mod views;
 
-pub use records::{NewUser, Proof, UserOrder, UserRecord};
+pub use records::{Entrance, NewUser, Proof, UserOrder, UserRecord};
 
 use crate::Command;
 use crate::machine::{Columns, Entry, Glance, Input, Machine, Moment, Step};
+use crate::master::Keys;
 use crate::view::{Stream, View, roles};
-use levee_proto::attrs::{IdentityAttrs, UserAttrs};
-use levee_proto::{Action, ErrorType, Id, Object, Rejection, Text};
+use levee_proto::attrs::{IdentityAttrs, PuppetAttrs, UserAttrs};
+use levee_proto::{Action, ErrorType, Id, Object, Rejection, Text, UserAction};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,6 +58,15 @@ pub struct User {
     pub waiting: BTreeMap<Id, Wait>,
     /// How far conversations were read.
     pub read: BTreeMap<Id, u64>,
+    /// Master keys of the user's, those of realms included.
+    #[serde(default, skip_serializing_if = "Keys::is_empty")]
+    pub keys: Keys,
+    /// The user's master, if the user is a puppet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub master: Option<Id>,
+    /// What the master has set.
+    #[serde(default)]
+    pub puppet: PuppetAttrs,
     /// Commands that were answered by what others told.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     told: BTreeMap<Id, BTreeSet<u64>>,
@@ -96,6 +107,12 @@ impl User {
     /// What others may know of the user.
     pub fn card(&self) -> UserAttrs {
         UserAttrs { connected: Some(self.connected()).filter(|c| *c), ..self.attrs.clone() }
+    }
+
+    /// The user's masters, as events have them.
+    pub fn masters(&self) -> Option<Object> {
+        let master = self.master.as_ref()?;
+        Some(Object::from_iter([(master.to_string(), json!({"puppet_attrs": self.puppet}))]))
     }
 
     /// Whether some session has a connection.
@@ -149,12 +166,16 @@ impl Machine for User {
 
     fn decide(&self, at: &Moment<'_>, input: Input<UserOrder>) -> Result<Step<UserRecord>, Rejection> {
         let order = match input {
-            Input::Action(actor, action, _) => {
+            Input::Action(actor, Action::User(UserAction::CreateUser(create)), _) if !self.created => {
+                return self.create_puppet(&actor, create);
+            }
+            Input::Action(actor, action, payload) => {
                 if !self.created || self.attrs.deleted.is_some() {
                     return Err(Rejection::new(ErrorType::UserNotFound).about("user_id", at.id));
                 }
                 return match action {
-                    Action::User(action) => self.act(at, actor.user == *at.id, action),
+                    Action::User(action) => self.act(at, &actor.user, action),
+                    Action::Key(action) => self.keep_keys(at, &actor, action, &payload),
                     _ => Err(Rejection::new(ErrorType::ActionNotSupported)),
                 };
             }
@@ -165,15 +186,20 @@ impl Machine for User {
 
     fn apply(&mut self, _seq: u64, _time: u64, record: &UserRecord) {
         match record.clone() {
-            UserRecord::Created { attrs, settings, auth, identity } => {
+            UserRecord::Created { attrs, settings, auth, identity, master, puppet } => {
                 self.created = true;
                 self.attrs = attrs;
                 self.settings = settings;
-                self.auth = Some(auth);
+                self.auth = auth;
+                self.master = master;
+                self.puppet = puppet;
                 if let Some((kind, name, attrs)) = identity {
                     self.identities.entry(kind).or_default().insert(name, attrs);
                 }
             }
+            UserRecord::PuppetChanged { attrs, .. } => self.puppet = attrs,
+            UserRecord::KeyMade(made) => self.keys.made(made),
+            UserRecord::KeyGone(gone) => self.keys.gone(&gone),
             UserRecord::SessionOpened { session } => {
                 self.sessions.insert(session, Presence::default());
             }
@@ -258,6 +284,7 @@ impl Machine for User {
         let own = user == at.id && self.created && self.attrs.deleted.is_none();
         let mut summary = Object::new();
         if own {
+            let masters = self.masters().map(|masters| ("puppet_masters", Value::Object(masters)));
             summary = [
                 ("user_attrs", serde_json::to_value(self.card()).unwrap_or_default()),
                 ("user_settings", Value::Object(self.settings.clone())),
@@ -266,6 +293,7 @@ impl Machine for User {
                 (READ, json!(self.read)),
             ]
             .into_iter()
+            .chain(masters)
             .map(|(key, value)| (key.to_owned(), value))
             .collect();
         }

@@ -8,7 +8,7 @@ use crate::poll::bad_callback;
 use actix_web::{HttpRequest, HttpResponse, web};
 use answer::{Accepted, Outcome};
 use bytes::Bytes;
-use levee_proto::{Body, Envelope, ErrorType, Id, Rejection, Text, limits};
+use levee_proto::{Action, Body, Envelope, ErrorType, Id, Rejection, Text, UserAction, limits};
 use request::Asked;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -84,12 +84,18 @@ async fn call(context: &Shared, arbiter: u16, asked: Asked) -> Outcome {
     };
     let parts = parts.map_err(refuse)?;
     // What is unknown or not supported is refused whoever calls.
-    envelope.decode(&header).map_err(refuse)?;
+    let action = envelope.decode(&header).map_err(refuse)?;
     if envelope.action == "ping" {
         let pong = Body::new(&levee_proto::events::Pong::default());
         return Ok((vec![(Arc::new(pong), None)], action_id));
     }
     let identity = credentials.caller_type.zip(credentials.caller_name);
+    let nobody = credentials.caller_id.is_none() && identity.is_none() && credentials.caller_auth.is_none();
+    if let (true, Action::User(UserAction::CreateUser(create))) = (nobody, action) {
+        let created = context.node.on(arbiter, move |hub| async move { hub.create_user(create).await }).await;
+        let created = created.unwrap_or_else(|| Err(Rejection::new(ErrorType::Internal))).map_err(refuse)?;
+        return Ok((vec![(Arc::new(Body::new(&created)), None)], action_id));
+    }
     let auth = credentials.caller_auth.unwrap_or_default();
     let events = context
         .node

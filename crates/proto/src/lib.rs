@@ -16,7 +16,7 @@ pub mod messages;
 pub mod types;
 
 pub use actions::{
-    Action, ConversationAction, MemberAction, QueueAction, RealmAction, SessionAction, UserAction,
+    Action, ConversationAction, KeyAction, MemberAction, QueueAction, RealmAction, SessionAction, UserAction,
 };
 pub use envelope::{Body, Envelope, Splice};
 pub use error::{ErrorType, Rejection};

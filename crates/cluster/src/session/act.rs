@@ -2,6 +2,7 @@
 
 use super::gather::Purpose;
 use super::{CloseReason, Following, SessionActor};
+use crate::find_out;
 use crate::letter::{Act, Asker, Job, Outcome};
 use actix::prelude::*;
 use bytes::Bytes;
@@ -12,8 +13,8 @@ use levee_domain::view::{Kind, Stream};
 use levee_proto::actions::session::UpdateSession;
 use levee_proto::envelope::Splice;
 use levee_proto::{
-    Action, Body, ConversationAction, Envelope, ErrorType, Id, MemberAction, QueueAction, RealmAction,
-    Rejection, SessionAction, UserAction, events, ids,
+    Action, Body, ConversationAction, Envelope, ErrorType, Id, KeyAction, MemberAction, QueueAction,
+    RealmAction, Rejection, SessionAction, UserAction, events, ids,
 };
 use std::sync::Arc;
 
@@ -33,14 +34,9 @@ impl SessionActor {
             self.note_dirty();
         }
         let action_id = envelope.action_id;
-        let decided = envelope.decode(&header).and_then(|action| {
-            if envelope.puppet_id.is_some() {
-                return Err(Rejection::new(ErrorType::ActionNotSupported).because("puppet_id"));
-            }
-            match self.machine.admit(action_id)? {
-                Admission::Answered => Ok(()),
-                Admission::Fresh | Admission::Retry => self.dispatch(action, &envelope, header, parts, ctx),
-            }
+        let decided = envelope.decode(&header).and_then(|action| match self.machine.admit(action_id)? {
+            Admission::Answered => Ok(()),
+            Admission::Fresh | Admission::Retry => self.dispatch(action, &envelope, header, parts, ctx),
         });
         if let Err(rejection) = decided {
             self.reject(&rejection, action_id, ctx);
@@ -57,29 +53,37 @@ impl SessionActor {
         ctx: &mut Context<Self>,
     ) -> Result<(), Rejection> {
         let action_id = envelope.action_id;
+        let user = match &envelope.puppet_id {
+            Some(puppet) => {
+                may_act_through(&action)?;
+                puppet
+            }
+            None => &self.user,
+        };
         let stream = match &action {
             Action::Session(action) => return self.own(action, envelope, ctx),
             Action::User(UserAction::DescribeUser(describe))
-                if describe.user_id.as_ref().is_none_or(|id| *id == self.user) =>
+                if describe.user_id.as_ref().is_none_or(|id| *id == self.user) && *user == self.user =>
             {
                 self.describe_self(action_id, ctx);
                 return Ok(());
             }
+            Action::User(UserAction::CreateUser(_)) => Stream::user(&self.derive("user", action_id)),
             Action::Realm(RealmAction::CreateRealm(_)) => Stream::realm(&self.derive("realm", action_id)),
             Action::Conversation(ConversationAction::CreateChannel(_)) => {
                 Stream::conversation(&self.derive("channel", action_id))
             }
-            other => target(other, &self.user)?,
+            other => target(other, user)?,
         };
         let act = Act {
             asker: Asker { seat: self.hub.seat.clone(), id: self.id.clone(), action_id },
             actor: Who {
-                user: self.user.clone(),
+                user: user.clone(),
                 session: self.id.clone(),
                 action_id,
                 card: self.card.clone(),
                 message_types: self.machine.message_types.clone(),
-                peer: None,
+                found: None,
             },
             name: envelope.action.clone(),
             header,
@@ -92,26 +96,34 @@ impl SessionActor {
         Ok(())
     }
 
-    /// Sends an action to its owner; one that may begin a dialogue, with the other user's card.
+    /// Sends an action to its owner, after what it needs was found out.
     fn pass_on(&mut self, stream: Stream, mut act: Act, ctx: &mut Context<Self>) {
-        let may_begin = matches!(&act.action,
-            Some(Action::Conversation(ConversationAction::SendMessage(send))) if send.user_id.is_some());
-        if !may_begin || self.follows.contains_key(&stream) {
+        let asks = act.action.as_ref().is_some_and(|action| match action {
+            // Who is in a dialogue already is known there.
+            Action::Conversation(ConversationAction::SendMessage(_))
+                if self.follows.contains_key(&stream) =>
+            {
+                false
+            }
+            other => find_out::asks(other),
+        });
+        let puppet = act.actor.user != self.user;
+        if !asks && !puppet {
             return self.send_act(stream, act);
         }
-        let hub = self.hub.clone();
+        let (hub, me) = (self.hub.clone(), self.user.clone());
         let looking = async move {
-            let peer = match &act.action {
-                Some(action) => hub.peer_of(action).await,
-                None => Ok(None),
+            let action_id = act.asker.action_id;
+            let found = async move {
+                if puppet {
+                    act.actor.card = hub.puppet(&act.actor.user, &me).await?;
+                }
+                if let Some(action) = act.action.as_ref().filter(|_| asks) {
+                    act.actor.found = hub.find_out(action, &act.actor.user).await?;
+                }
+                Ok(act)
             };
-            (
-                act.asker.action_id,
-                peer.map(|peer| {
-                    act.actor.peer = peer;
-                    act
-                }),
-            )
+            (action_id, found.await)
         };
         ctx.spawn(looking.into_actor(self).map(move |(action_id, found), actor, ctx| match found {
             Ok(act) => actor.send_act(stream, act),
@@ -252,6 +264,20 @@ impl SessionActor {
     }
 }
 
+/// Refuses what a master can't do through a puppet.
+fn may_act_through(action: &Action) -> Result<(), Rejection> {
+    match action {
+        // What these answer comes to sessions of the puppet's own.
+        Action::Session(_)
+        | Action::Queue(QueueAction::RequestAudience(_) | QueueAction::AcceptAudience(_))
+        | Action::Conversation(ConversationAction::CreateChannel(_) | ConversationAction::JoinChannel(_))
+        | Action::Realm(
+            RealmAction::CreateRealm(_) | RealmAction::CreateQueue(_) | RealmAction::DescribeRealmQueues(_),
+        ) => Err(Rejection::new(ErrorType::ActionNotSupported).because("not through a puppet")),
+        _ => Ok(()),
+    }
+}
+
 /// The stream of the entity that decides an action.
 ///
 /// # Errors
@@ -264,7 +290,17 @@ pub(crate) fn target(action: &Action, user: &Id) -> Result<Stream, Rejection> {
             Stream::user(describe.user_id.as_ref().unwrap_or(user))
         }
         Action::User(UserAction::UpdateUser(_) | UserAction::DeleteUser(_)) => Stream::user(user),
-        Action::Realm(RealmAction::CreateRealm(_))
+        Action::Key(of) => {
+            let realm = match of {
+                KeyAction::DescribeMasterKeys(of) => &of.realm_id,
+                KeyAction::DescribeMaster(_) => &None,
+                KeyAction::CreateMasterKey(of) => &of.realm_id,
+                KeyAction::DeleteMasterKey(of) => &of.realm_id,
+            };
+            realm.as_ref().map_or_else(|| Stream::user(user), Stream::realm)
+        }
+        Action::User(UserAction::CreateUser(_))
+        | Action::Realm(RealmAction::CreateRealm(_))
         | Action::Conversation(ConversationAction::CreateChannel(_)) => {
             return Err(Rejection::new(ErrorType::ActionNotSupported));
         }

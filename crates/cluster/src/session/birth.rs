@@ -160,6 +160,7 @@ pub(super) fn created(
         session_id,
         user_id,
         user_auth,
+        puppet_masters: user.get("puppet_masters").and_then(Value::as_object).cloned(),
         user_account: Object::new(),
         user_attrs: serde_json::from_value(attrs).unwrap_or_default(),
         user_settings: object("user_settings"),

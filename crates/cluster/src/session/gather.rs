@@ -111,6 +111,7 @@ impl SessionActor {
                     user_realms: Some(all.user_realms),
                     user_realms_member: all.user_realms_member,
                     user_queues: all.user_queues,
+                    puppet_masters: all.puppet_masters,
                     ..Default::default()
                 })
             }

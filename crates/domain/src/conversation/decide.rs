@@ -3,6 +3,7 @@
 use super::audience::Opening;
 use super::records::{ConversationOrder, ConversationRecord, Member, Message, Part};
 use super::{Conversation, Decision, Form, views};
+use crate::found::Found;
 use crate::machine::{Actor, Answer, Emit, Machine, Moment, Step, Timer};
 use crate::rights::{Right, Standing};
 use crate::schedule;
@@ -10,7 +11,7 @@ use crate::view::{Stream, To};
 use bytes::Bytes;
 use levee_proto::actions::conversation::{SendMessage, UpdateDialogue};
 use levee_proto::attrs::{ChannelAttrs, ChannelMemberAttrs, DialogueMemberAttrsPatch, Writable};
-use levee_proto::{ConversationAction, ErrorType, Id, Rejection, ids, limits, messages};
+use levee_proto::{ConversationAction, ErrorType, Id, Rejection, ids, messages};
 use serde_json::{Value, json};
 
 impl Conversation {
@@ -30,6 +31,7 @@ impl Conversation {
             ConversationAction::UpdateDialogue(update) => self.update_dialogue(at, actor, update),
             ConversationAction::DiscardHistory(discard) => self.discard(at, actor, &discard),
             ConversationAction::TransferAudience(transfer) => self.transfer(at, actor, standing, transfer),
+            ConversationAction::JoinChannel(join) if channel => self.join(at, actor, standing, &join),
             // What one may not see looks absent.
             _ if !channel || self.is_hidden_from(standing) => Err(Self::absent(at.id)),
             ConversationAction::DescribeChannel(_) => {
@@ -61,13 +63,7 @@ impl Conversation {
                 step.emits.extend(members.iter().map(|user| parted(at.id, user)));
                 Ok(step)
             }
-            ConversationAction::JoinChannel(join) => {
-                if join.access_key.is_some() || join.master_sign.is_some() {
-                    return Err(Rejection::new(ErrorType::ActionNotSupported)
-                        .because("joining by access_key or master_sign is not supported yet"));
-                }
-                self.join(at, actor, standing)
-            }
+            ConversationAction::JoinChannel(_) => Err(Self::absent(at.id)),
             ConversationAction::PartChannel(_) => {
                 if !self.members.contains_key(&actor.user) {
                     return Err(Self::absent(at.id));
@@ -125,34 +121,6 @@ impl Conversation {
         let mut step = Step::record(record).and(joined(at, &actor.user, actor.command()));
         step.emits.extend(timer);
         Ok(step)
-    }
-
-    fn join(&self, at: &Moment<'_>, actor: &Actor, standing: Standing) -> Decision {
-        if self.members.contains_key(&actor.user) {
-            return Err(Rejection::denied().because("you are a member already").about("channel_id", at.id));
-        }
-        if self.attrs.suspended.is_some() {
-            return Err(Rejection::denied().about("channel_id", at.id));
-        }
-        if self.members.len() >= limits::CHANNEL_MEMBERS {
-            return Err(Rejection::new(ErrorType::ChannelQuotaExceeded).about("channel_id", at.id));
-        }
-        let member = Member {
-            user: (*actor.card).clone(),
-            attrs: ChannelMemberAttrs {
-                since: Some(at.now / 1_000_000),
-                operator: (standing >= Standing::Operator).then_some(true),
-                silenced: self.attrs.autosilence,
-                autohide: self.attrs.autohide,
-                ..Default::default()
-            },
-            ..Member::default()
-        };
-        Ok(Step::record(ConversationRecord::Joined { user: actor.user.clone(), member }).and(joined(
-            at,
-            &actor.user,
-            actor.command(),
-        )))
     }
 
     pub(super) fn part(&self, at: &Moment<'_>, user: &Id, removed: bool) -> Step<ConversationRecord> {
@@ -228,7 +196,9 @@ impl Conversation {
     fn between(&self, actor: &Actor) -> Option<(Id, Id)> {
         let peer = match self.form {
             Form::Channel => return None,
-            _ => self.peer_of(&actor.user).or(actor.peer.as_ref().map(|(id, _)| id))?,
+            _ => {
+                self.peer_of(&actor.user).or(actor.found.as_ref().and_then(Found::peer).map(|(id, _)| id))?
+            }
         };
         Some((actor.user.clone(), peer.clone()))
     }
@@ -244,15 +214,15 @@ impl Conversation {
             return Ok(());
         }
         let no_peer = || Rejection::new(ErrorType::UserNotFound);
-        let (peer, card) = actor.peer.clone().ok_or_else(no_peer)?;
-        if peer == actor.user {
+        let (peer, card) = actor.found.as_ref().and_then(Found::peer).ok_or_else(no_peer)?;
+        if *peer == actor.user {
             return Err(Rejection::denied().because("a dialogue takes two"));
         }
         let member =
             |user: &levee_proto::attrs::UserAttrs| Member { user: user.clone(), ..Member::default() };
-        let members = vec![(actor.user.clone(), member(&actor.card)), (peer.clone(), member(&card))];
+        let members = vec![(actor.user.clone(), member(&actor.card)), (peer.clone(), member(card))];
         step.records.push(ConversationRecord::DialogueOpened { members });
-        for (user, other) in [(&actor.user, &peer), (&peer, &actor.user)] {
+        for (user, other) in [(&actor.user, peer), (peer, &actor.user)] {
             let order =
                 json!({"Met": {"peer": other, "dialogue": at.id, "seq": at.seq + 1, "command": null}});
             step.emits.push(Emit::Forward(Stream::user(user), order));

@@ -3,6 +3,7 @@
 mod audience;
 mod decide;
 mod history;
+mod join;
 mod members;
 mod records;
 #[cfg(test)]

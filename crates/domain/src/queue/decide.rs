@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::conversation::Conversation;
+use crate::found::Found;
 use crate::{schedule, settings};
 
 impl Queue {
@@ -79,10 +80,21 @@ impl Queue {
                 .because("you wait in this queue already")
                 .about("queue_id", at.id));
         }
-        let metadata = metadata.filter(|object| !object.is_empty());
-        if metadata.as_ref().is_some_and(|object| object.contains_key("secure")) {
-            // Opening it takes master keys, which are not there yet; never take a client's word for it.
-            return refuse(ErrorType::ActionNotSupported);
+        let mut metadata = metadata.filter(|object| !object.is_empty());
+        let mut card = (*actor.card).clone();
+        let mut renamed = None;
+        if let Some(secure) = metadata.as_mut().and_then(|object| object.get_mut("secure")) {
+            // What a client sent is a text that was opened, or it is nothing: never take its word for it.
+            let owner = at.realm.and_then(|realm| realm.attrs.owner_id.as_ref());
+            let Some(Found::Secure(authority, opened, name)) = &actor.found else {
+                return Err(Rejection::denied());
+            };
+            if !authority.is_over(self.realm.as_ref(), owner) {
+                return Err(Rejection::denied());
+            }
+            *secure = serde_json::Value::Object(opened.clone());
+            renamed = name.clone().filter(|name| card.name.as_ref() != Some(name));
+            card.name = name.clone().or(card.name);
         }
         let size = serde_json::to_vec(&metadata).map_or(usize::MAX, |text| text.len());
         if size > levee_proto::limits::OBJECT_BYTES {
@@ -94,16 +106,13 @@ impl Queue {
         let shard = ids::shard(&actor.user).unwrap_or_default();
         let audience = ids::derive(shard, &["audience", at.id, &actor.session, &cause]);
         let order = waits(at, &audience, command);
-        let waiter = Waiter {
-            audience,
-            user: actor.user.clone(),
-            card: (*actor.card).clone(),
-            since: at.now,
-            metadata,
-            source: None,
-        };
-        Ok(Step::record(QueueRecord::Requested { waiter })
-            .and(Emit::Forward(Stream::user(&actor.user), order)))
+        let waiter =
+            Waiter { audience, user: actor.user.clone(), card, since: at.now, metadata, source: None };
+        let user = Stream::user(&actor.user);
+        let mut step =
+            Step::record(QueueRecord::Requested { waiter }).and(Emit::Forward(user.clone(), order));
+        step.emits.extend(renamed.map(|name| Emit::Forward(user, json!({"Rename": {"name": name}}))));
+        Ok(step)
     }
 
     fn accept(&self, at: &Moment<'_>, actor: &Actor, standing: Standing, wanted: Option<Id>) -> Decision {

@@ -1,6 +1,7 @@
 //! What a realm decides.
 
 use super::{Decision, Realm, RealmRecord};
+use crate::found::Found;
 use crate::machine::{Actor, Answer, Emit, Machine, Moment, Step};
 use crate::rights::{Right, Standing};
 use crate::view::Stream;
@@ -121,6 +122,7 @@ impl Realm {
     fn delete(&self, at: &Moment<'_>, standing: Standing) -> Decision {
         self.allow(at, standing, Right::DeleteRealm)?;
         let mut step = Step::record(RealmRecord::Deleted);
+        step.emits.extend(self.keys.unclaimed());
         for queue in &self.queues {
             step.emits.push(Emit::Forward(Stream::queue(queue), json!("RealmGone")));
         }
@@ -148,7 +150,10 @@ impl Realm {
                     return denied();
                 }
                 let change = patch(add.member_attrs.unwrap_or_default())?;
+                let card = actor.found.as_ref().and_then(Found::peer).map(|(_, card)| (**card).clone());
+                let Some(card) = card else { return Err(no_member(&add.user_id)) };
                 let mut member = self.members.get(&add.user_id).cloned().unwrap_or_default();
+                member.user = card;
                 change.apply(&mut member.attrs);
                 let record = RealmRecord::MemberJoined { user: add.user_id.clone(), member };
                 let order = json!({"RealmJoined": {"realm": at.id, "seq": at.seq + 1, "command": null}});

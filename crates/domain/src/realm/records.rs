@@ -1,6 +1,7 @@
 //! What a realm is ordered, and what happens to it.
 
 use super::RealmMember;
+use crate::master::{KeyGone, KeyMade};
 use levee_proto::attrs::{RealmAttrs, RealmMemberAttrs, TagAttrs, UserAttrs};
 use levee_proto::{Id, Object};
 use serde::{Deserialize, Serialize};
@@ -87,6 +88,10 @@ pub enum RealmRecord {
         /// Its last attributes.
         attrs: TagAttrs,
     },
+    /// A master key was made.
+    KeyMade(KeyMade),
+    /// A master key was deleted.
+    KeyGone(KeyGone),
     /// Deleted, with all that is in it.
     Deleted,
 }

@@ -298,3 +298,21 @@ fn only_its_owner_deletes_a_realm_and_all_hear_of_it() {
     let at = table.entity.moment(table.now, &id, None);
     assert_eq!(table.entity.machine.glance(&at, &"owner".into()), Glance::default());
 }
+
+#[test]
+fn a_realm_has_so_many_master_keys_and_no_more() {
+    let mut table = realm();
+    let create = |number: usize| json!({"realm_id": ID, "master_key_type": "jwt", "master_key_id": number.to_string()});
+    let secret = "x".repeat(32);
+    for number in 0..crate::master::MAX_KEYS {
+        let step = table.act("operator", "create_master_key", create(number), &[&secret]).unwrap();
+        assert_eq!(forwards(&step).len(), 1, "its user lists it too");
+    }
+    let one_more = table.act("owner", "create_master_key", create(1_000), &[&secret]);
+    assert_eq!(refused(one_more), Some(ErrorType::PermissionDenied));
+    // With the realm, their ids are free again.
+    let deleted = table.act("owner", "delete_realm", json!({"realm_id": ID}), &[]).unwrap();
+    let freed =
+        deleted.emits.iter().filter(|emit| matches!(emit, Emit::Claim(claim) if claim.value.is_none()));
+    assert_eq!(freed.count(), crate::master::MAX_KEYS);
+}

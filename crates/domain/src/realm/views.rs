@@ -1,6 +1,7 @@
 //! What the members of a realm see of its records.
 
 use super::RealmRecord;
+use crate::master::{gone_views, made_views};
 use crate::view::{Effect, To, View};
 use levee_proto::{Id, events};
 
@@ -54,6 +55,8 @@ pub(super) fn of(id: &Id, record: &RealmRecord) -> Vec<View> {
             To::All,
             &events::TagDeleted { tag_id: tag.clone(), tag_attrs: attrs.clone(), realm_id: Some(realm_id) },
         )],
+        RealmRecord::KeyMade(made) => made_views(made),
+        RealmRecord::KeyGone(gone) => gone_views(gone),
         RealmRecord::Deleted => {
             vec![View::new(To::All, &events::RealmDeleted { realm_id }).with(Effect::Leave)]
         }

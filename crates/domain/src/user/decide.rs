@@ -1,16 +1,17 @@
 //! What a user decides.
 
-use super::records::{NewUser, Proof, UserOrder, UserRecord};
+use super::records::{Entrance, NewUser, Proof, UserOrder, UserRecord};
 use super::{IDENTITIES, MAX_SESSIONS, SESSIONS, User};
-use crate::machine::{Answer, Claim, Command, Emit, Moment, Step};
+use crate::machine::{Actor, Answer, Claim, Command, Emit, Moment, Step};
 use crate::settings;
 use crate::view::Stream;
 use bytes::Bytes;
-use levee_proto::attrs::{UserAttrs, Writable};
-use levee_proto::{ErrorType, Id, Rejection, UserAction, events};
+use levee_proto::actions::user::CreateUser;
+use levee_proto::attrs::{PuppetAttrs, UserAttrs, Writable};
+use levee_proto::{ErrorType, Id, Object, Rejection, UserAction, events};
 use serde_json::{Value, json};
 
-type Decision = Result<Step<UserRecord>, Rejection>;
+pub(super) type Decision = Result<Step<UserRecord>, Rejection>;
 
 impl User {
     fn was_told(&self, command: &Command) -> bool {
@@ -24,6 +25,7 @@ impl User {
             Proof::Verified => self.created,
             // Digests of 128-bit secrets: comparing them tells nothing about the secret.
             Proof::Token(digest) => self.auth.as_ref() == Some(digest),
+            Proof::Master(master) => self.master.as_ref() == Some(master),
         };
         if right && self.attrs.deleted.is_none() {
             Ok(())
@@ -32,37 +34,33 @@ impl User {
         }
     }
 
-    fn enter(&self, create: Option<NewUser>, proof: &Proof, session: Id, row: String) -> Decision {
+    fn enter(&self, me: &Id, entrance: Entrance) -> Decision {
+        let Entrance { create, proof, session, row, nonce, puppet } = entrance;
         if self.sessions.contains_key(&session) {
             // Asked again, for the answer got lost. Only who made the session knows its digest.
             return Ok(Step::emit(Emit::Answer(Answer::Value(Value::Null))));
         }
         let mut step = Step::nothing();
         match create {
-            Some(new) if !self.created => {
-                new.attrs.check(|writable| writable == Writable::OneSelf)?;
-                let mut attrs = UserAttrs { guest: Some(true), ..UserAttrs::default() };
-                new.attrs.apply(&mut attrs);
-                let identity = new.identity.map(|(kind, name, attrs, row)| {
-                    step.emits.push(Emit::Claim(Claim {
-                        namespace: IDENTITIES,
-                        key: kind.clone() + ":" + &name,
-                        value: Some(Bytes::from(row)),
-                        absent: true,
-                        refusal: Rejection::new(ErrorType::IdentityAlreadyExists)
-                            .about("identity_name", &name),
-                    }));
-                    (kind, name, attrs)
-                });
-                let record = UserRecord::Created { attrs, settings: new.settings, auth: new.auth, identity };
-                step.records.push(record);
+            Some(new) if !self.created => step = self.create(new)?,
+            // A master's own name for a puppet leads to the same one each time.
+            Some(_) if matches!(proof, Proof::Master(_)) => {
+                if self.attrs.deleted.is_some() {
+                    return Err(Rejection::new(ErrorType::UserNotFound).about("user_id", me));
+                }
+                self.identify(&proof)?;
             }
             Some(_) => return Err(Rejection::new(ErrorType::Internal).because("the id is taken")),
-            None => self.identify(proof)?,
+            None => self.identify(&proof)?,
         }
         if self.sessions.len() >= MAX_SESSIONS {
             return Err(Rejection::new(ErrorType::SendRateLimited).because("the user has too many sessions"));
         }
+        if let (Some(attrs), Some(master)) = (puppet.filter(|attrs| *attrs != self.puppet), &self.master) {
+            let (master, user) = (master.clone(), self.attrs.clone());
+            step.records.push(UserRecord::PuppetChanged { master, attrs, user });
+        }
+        step.emits.extend(nonce.map(|nonce| nonce.spent(ErrorType::AccessAlreadySpent)));
         step.emits.push(Emit::Claim(Claim {
             namespace: SESSIONS,
             key: session.clone(),
@@ -72,6 +70,42 @@ impl User {
         }));
         step.records.push(UserRecord::SessionOpened { session });
         Ok(step.and(Emit::Answer(Answer::Value(Value::Null))))
+    }
+
+    /// Makes the user.
+    fn create(&self, new: NewUser) -> Decision {
+        new.attrs.check(|writable| writable == Writable::OneSelf)?;
+        let mut attrs = UserAttrs { guest: Some(true), ..UserAttrs::default() };
+        new.attrs.apply(&mut attrs);
+        let mut step = Step::nothing();
+        let identity = new.identity.map(|(kind, name, attrs, row)| {
+            step.emits.push(Emit::Claim(Claim {
+                namespace: IDENTITIES,
+                key: kind.clone() + ":" + &name,
+                value: Some(Bytes::from(row)),
+                absent: true,
+                refusal: Rejection::new(ErrorType::IdentityAlreadyExists).about("identity_name", &name),
+            }));
+            (kind, name, attrs)
+        });
+        let settings = settings::changed(&Object::new(), new.settings)?;
+        let (auth, master, puppet) = (new.auth, new.master, new.puppet);
+        step.records.push(UserRecord::Created { attrs, settings, auth, identity, master, puppet });
+        Ok(step)
+    }
+
+    /// A user makes another one, and is its master.
+    pub(super) fn create_puppet(&self, actor: &Actor, create: CreateUser) -> Decision {
+        let mut puppet = PuppetAttrs::default();
+        create.puppet_attrs.unwrap_or_default().apply(&mut puppet);
+        self.create(NewUser {
+            attrs: create.user_attrs.unwrap_or_default(),
+            settings: create.user_settings.unwrap_or_default(),
+            auth: None,
+            master: Some(actor.user.clone()),
+            puppet,
+            identity: None,
+        })
     }
 
     fn leave(&self, me: &Id, session: Id) -> Step<UserRecord> {
@@ -87,7 +121,8 @@ impl User {
             refusal: Rejection::new(ErrorType::Internal),
         }));
         if self.sessions.len() == 1 {
-            let guest = self.attrs.guest.is_some();
+            // A puppet comes back when its master wants it.
+            let guest = self.attrs.guest.is_some() && self.master.is_none();
             self.vanish(me, &mut step, guest);
             if guest {
                 step.records.push(UserRecord::Deleted { user: me.clone() });
@@ -113,6 +148,18 @@ impl User {
         }
     }
 
+    /// Attributes or settings change: those who see the user hear of it.
+    fn changed(&self, me: &Id, attrs: UserAttrs, settings: Object) -> Step<UserRecord> {
+        let order = json!({"UserChanged": {"user": me, "attrs": attrs}});
+        let seen = attrs != self.attrs;
+        let mut step = Step::record(UserRecord::Changed { attrs, settings });
+        for channel in self.channels.keys().chain(self.dialogues.values().map(|(id, _)| id)).filter(|_| seen)
+        {
+            step.emits.push(Emit::Forward(Stream::conversation(channel), order.clone()));
+        }
+        step
+    }
+
     fn tell_presence(&self, me: &Id, step: &mut Step<UserRecord>, connected: bool) {
         let conversations = self.channels.keys().chain(self.dialogues.values().map(|(id, _)| id));
         for conversation in conversations {
@@ -123,13 +170,15 @@ impl User {
         }
     }
 
-    pub(super) fn act(&self, at: &Moment<'_>, own: bool, action: UserAction) -> Decision {
+    pub(super) fn act(&self, at: &Moment<'_>, asker: &Id, action: UserAction) -> Decision {
+        let own = asker == at.id;
         match action {
             UserAction::DescribeUser(_) => Ok(Step::emit(Answer::event(&events::UserFound {
                 user_id: at.id.clone(),
                 user_attrs: self.card(),
                 user_identities: self.visible_identities(own),
                 user_settings: own.then(|| self.settings.clone()),
+                puppet_masters: self.masters().filter(|_| own || self.master.as_ref() == Some(asker)),
                 ..Default::default()
             }))),
             UserAction::UpdateUser(update) => {
@@ -145,15 +194,10 @@ impl User {
                     patch.apply(&mut attrs);
                 }
                 let settings = settings::changed(&self.settings, update.user_settings.unwrap_or_default())?;
-                let mut step = Step::record(UserRecord::Changed { attrs: attrs.clone(), settings });
-                if attrs != self.attrs {
-                    let order = json!({"UserChanged": {"user": at.id, "attrs": attrs}});
-                    for channel in self.channels.keys().chain(self.dialogues.values().map(|(id, _)| id)) {
-                        step.emits.push(Emit::Forward(Stream::conversation(channel), order.clone()));
-                    }
-                }
-                Ok(step)
+                Ok(self.changed(at.id, attrs, settings))
             }
+            // The one action of a user who is not there yet.
+            UserAction::CreateUser(_) => Err(Rejection::new(ErrorType::Internal).because("the id is taken")),
             UserAction::DeleteUser(delete) => {
                 if !own {
                     return Err(Rejection::denied());
@@ -184,6 +228,7 @@ impl User {
                         }));
                     }
                 }
+                step.emits.extend(self.keys.unclaimed());
                 Ok(step)
             }
         }
@@ -192,9 +237,36 @@ impl User {
     /// Obeys an order.
     pub(super) fn obey(&self, at: &Moment<'_>, order: UserOrder) -> Decision {
         Ok(match order {
-            UserOrder::Enter { create, proof, session, row } => {
-                return self.enter(create, &proof, session, row);
+            UserOrder::Enter(entrance) => return self.enter(at.id, entrance),
+            UserOrder::Create { .. } if self.created => {
+                Step::emit(Emit::Answer(Answer::Value(json!(self.attrs))))
             }
+            UserOrder::Create { new } => {
+                let step = self.create(new)?;
+                let made = match &step.records[..] {
+                    [UserRecord::Created { attrs, .. }, ..] => json!(attrs),
+                    _ => Value::Null,
+                };
+                step.and(Emit::Answer(Answer::Value(made)))
+            }
+            UserOrder::Puppet { master } => {
+                if !self.created || self.attrs.deleted.is_some() || self.master.as_ref() != Some(&master) {
+                    return Err(Rejection::new(ErrorType::UserNotFound).about("puppet_id", at.id));
+                }
+                let card = serde_json::to_value(self.card()).unwrap_or_default();
+                Step::emit(Emit::Answer(Answer::Value(card)))
+            }
+            UserOrder::Rename { name } if self.attrs.name.as_ref() == Some(&name) || !self.created => {
+                Step::nothing()
+            }
+            UserOrder::Rename { name } => {
+                let attrs = UserAttrs { name: Some(name), ..self.attrs.clone() };
+                self.changed(at.id, attrs, self.settings.clone())
+            }
+            UserOrder::KeyMade(made) if self.keys.contains(&made.key_type, &made.key_id) => Step::nothing(),
+            UserOrder::KeyMade(made) => Step::record(UserRecord::KeyMade(made)),
+            UserOrder::KeyGone(gone) if !self.keys.contains(&gone.key_type, &gone.key_id) => Step::nothing(),
+            UserOrder::KeyGone(gone) => Step::record(UserRecord::KeyGone(gone)),
             UserOrder::Identify { proof } => {
                 self.identify(&proof)?;
                 let card = serde_json::to_value(self.card()).unwrap_or_default();

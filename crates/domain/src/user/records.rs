@@ -1,7 +1,9 @@
 //! What happens to a user, and what others order of one.
 
+use crate::found::Nonce;
 use crate::machine::Command;
-use levee_proto::attrs::{IdentityAttrs, UserAttrs, UserAttrsPatch};
+use crate::master::{KeyGone, KeyMade};
+use levee_proto::attrs::{IdentityAttrs, PuppetAttrs, UserAttrs, UserAttrsPatch};
 use levee_proto::{Id, Object, Text};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,35 +15,73 @@ pub enum Proof {
     Token(Id),
     /// It was verified already (a password, by the cluster).
     Verified,
+    /// A master of this id vouches for it.
+    Master(Id),
 }
 
 /// A user to be made.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct NewUser {
     /// Attributes.
     pub attrs: UserAttrsPatch,
     /// Settings.
     pub settings: Object,
-    /// The digest of the token.
-    pub auth: Id,
+    /// The digest of the token; a puppet has none.
+    #[serde(default)]
+    pub auth: Option<Id>,
+    /// The master, for a puppet.
+    #[serde(default)]
+    pub master: Option<Id>,
+    /// What the master sets.
+    #[serde(default)]
+    pub puppet: PuppetAttrs,
     /// An identity: type, name, attributes, and the directory row that claims it.
     pub identity: Option<(Text, Text, IdentityAttrs, String)>,
+}
+
+/// A session that is to be opened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entrance {
+    /// The user to be made.
+    pub create: Option<NewUser>,
+    /// Who they claim to be.
+    pub proof: Proof,
+    /// The session's digest.
+    pub session: Id,
+    /// The session's row in the directory.
+    pub row: String,
+    /// What the proof spends.
+    #[serde(default)]
+    pub nonce: Option<Nonce>,
+    /// What the master sets of its puppet from now on.
+    #[serde(default)]
+    pub puppet: Option<PuppetAttrs>,
 }
 
 /// What others order of a user.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum UserOrder {
     /// Open a session, of a new user if one is given.
-    Enter {
+    Enter(Entrance),
+    /// Make the user, without a session.
+    Create {
         /// The user to be made.
-        create: Option<NewUser>,
-        /// Who they claim to be.
-        proof: Proof,
-        /// The session's digest.
-        session: Id,
-        /// The session's row in the directory.
-        row: String,
+        new: NewUser,
     },
+    /// Answer what others may know of the user to its master.
+    Puppet {
+        /// Who says that they are.
+        master: Id,
+    },
+    /// Secure metadata gives the user a name.
+    Rename {
+        /// The name.
+        name: Text,
+    },
+    /// A realm has a key that the user made.
+    KeyMade(KeyMade),
+    /// A realm has a key no more that the user made.
+    KeyGone(KeyGone),
     /// Check a claim; answers the user's card.
     Identify {
         /// Who they claim to be.
@@ -165,11 +205,31 @@ pub enum UserRecord {
         attrs: UserAttrs,
         /// Settings.
         settings: Object,
-        /// The digest of the token.
-        auth: Id,
+        /// The digest of the token; a puppet has none.
+        #[serde(default)]
+        auth: Option<Id>,
         /// An identity.
         identity: Option<(Text, Text, IdentityAttrs)>,
+        /// The master, for a puppet.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        master: Option<Id>,
+        /// What the master has set.
+        #[serde(default)]
+        puppet: PuppetAttrs,
     },
+    /// The master has set the puppet's attributes.
+    PuppetChanged {
+        /// Who.
+        master: Id,
+        /// The attributes as they are now.
+        attrs: PuppetAttrs,
+        /// The user's own attributes.
+        user: UserAttrs,
+    },
+    /// A master key was made.
+    KeyMade(KeyMade),
+    /// A master key was deleted.
+    KeyGone(KeyGone),
     /// A session was opened.
     SessionOpened {
         /// Its digest.

@@ -2,8 +2,10 @@
 
 use super::records::UserRecord;
 use crate::Command;
+use crate::master::{gone_views, made_views};
 use crate::view::{Effect, Stream, To, View};
-use levee_proto::{Body, Id, events};
+use levee_proto::{Body, Id, Object, events};
+use serde_json::json;
 use std::sync::Arc;
 
 pub(super) fn of(id: &Id, record: &UserRecord) -> Vec<View> {
@@ -11,11 +13,35 @@ pub(super) fn of(id: &Id, record: &UserRecord) -> Vec<View> {
         vec![View::effect(To::All, Effect::Follow { stream, from, command: command.clone() })]
     };
     match record {
+        // Nobody follows a user who is just made: it answers whoever made a puppet.
+        UserRecord::Created { attrs, settings, master: Some(master), puppet, .. } => {
+            let masters = [(master.to_string(), json!({"puppet_attrs": puppet}))];
+            let event = events::UserCreated {
+                user_id: id.clone(),
+                user_attrs: attrs.clone(),
+                user_settings: settings.clone(),
+                puppet_masters: Some(Object::from_iter(masters)),
+                user_auth: None,
+            };
+            vec![View::new(To::Only(Vec::new()), &event)]
+        }
         UserRecord::Created { .. }
         | UserRecord::SessionOpened { .. }
         | UserRecord::ChannelParted { .. }
         | UserRecord::QueueParted { .. }
         | UserRecord::RealmParted { .. } => Vec::new(),
+        UserRecord::PuppetChanged { master, attrs, user } => {
+            let masters = [(master.to_string(), json!({"puppet_attrs": attrs}))];
+            let event = events::UserUpdated {
+                user_id: id.clone(),
+                user_attrs: user.clone(),
+                puppet_masters: Some(Object::from_iter(masters)),
+                ..Default::default()
+            };
+            vec![View::new(To::All, &event).aside()]
+        }
+        UserRecord::KeyMade(made) => made_views(made),
+        UserRecord::KeyGone(gone) => gone_views(gone),
         UserRecord::WaitEnded { queue } => {
             vec![View::effect(To::All, Effect::Quit { stream: Stream::queue(queue) })]
         }

@@ -117,9 +117,9 @@ actions! {
             "describe_user" => DescribeUser,
             "update_user" => UpdateUser,
             "delete_user" => DeleteUser,
+            "create_user" => CreateUser,
         }
         planned {
-            "create_user" => CreateUser,
             "create_identity" => CreateIdentity,
             "create_identity_with_auth_reset_access" => CreateIdentityWithAuthResetAccess,
             "request_identity_verify_access" => RequestIdentityVerifyAccess,
@@ -130,10 +130,6 @@ actions! {
             "request_identity_auth_reset_access" => RequestIdentityAuthResetAccess,
             "reset_identity_auth" => ResetIdentityAuth,
             "delete_identity" => DeleteIdentity,
-            "describe_master_keys" => DescribeMasterKeys,
-            "describe_master" => DescribeMaster,
-            "create_master_key" => CreateMasterKey,
-            "delete_master_key" => DeleteMasterKey,
         }
     }
     /// What a realm decides.
@@ -195,6 +191,16 @@ actions! {
             "delete_transcript" => DeleteTranscript,
             "create_access" => CreateAccess,
         }
+    }
+    /// What a user or a realm decides about its master keys, by whether a realm is given.
+    Key => KeyAction {
+        done {
+            "describe_master_keys" => DescribeMasterKeys,
+            "describe_master" => DescribeMaster,
+            "create_master_key" => CreateMasterKey,
+            "delete_master_key" => DeleteMasterKey,
+        }
+        planned { }
     }
     /// What a realm, a queue or a channel decides about its members, by the id that is given.
     Member => MemberAction {

@@ -7,6 +7,7 @@ pub(crate) mod cluster;
 pub(crate) mod people;
 mod process;
 pub(crate) mod rooms;
+pub(crate) mod signer;
 
 pub(crate) use process::Server;
 

@@ -315,7 +315,7 @@ export interface ActionParams {
   delete_user: {
     user_auth?: string;
   };
-  /** Makes a user without opening a session. Planned: answered with `action_not_supported`. */
+  /** Makes a user without opening a session. */
   create_user: {
     puppet_attrs?: Patch<PuppetAttrs>;
     user_attrs?: Patch<UserAttrs>;
@@ -377,26 +377,6 @@ export interface ActionParams {
     identity_name: string;
     identity_type: string;
     identity_auth?: string;
-  };
-  /** Lists master keys. Planned: answered with `action_not_supported`. */
-  describe_master_keys: {
-    realm_id?: string;
-  };
-  /** Lists one's own master keys (old form). Planned: answered with `action_not_supported`. */
-  describe_master: object;
-  /** Makes a master key. Planned: answered with `action_not_supported`. */
-  create_master_key: {
-    master_key_id?: string;
-    master_key_type?: string;
-    realm_id?: string;
-  };
-  /** Deletes a master key. Planned: answered with `action_not_supported`. */
-  delete_master_key: {
-    master_key_id: string;
-    master_key_secret?: string;
-    master_key_type?: string;
-    realm_id?: string;
-    user_auth?: string;
   };
   /** Makes a realm, and a first channel if asked. */
   create_realm: {
@@ -632,6 +612,26 @@ export interface ActionParams {
     user_attrs?: Patch<UserAttrs>;
     user_id?: string;
     user_settings?: JsonObject;
+  };
+  /** Lists master keys. */
+  describe_master_keys: {
+    realm_id?: string;
+  };
+  /** Lists one's own master keys (old form). */
+  describe_master: object;
+  /** Makes a master key. */
+  create_master_key: {
+    master_key_id?: string;
+    master_key_type?: string;
+    realm_id?: string;
+  };
+  /** Deletes a master key. */
+  delete_master_key: {
+    master_key_id: string;
+    master_key_secret?: string;
+    master_key_type?: string;
+    realm_id?: string;
+    user_auth?: string;
   };
   /** Adds a user to a realm, a queue or an audience channel. */
   add_member: {

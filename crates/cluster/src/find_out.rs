@@ -1,0 +1,142 @@
+//! What an action needs to be known before its owner decides it: another user's card, a secret drawn by lot,
+//! whether a signature is right, what encrypted metadata says.
+
+use crate::enter::unavailable;
+use crate::hub::Hub;
+use levee_domain::found::{Authority, Found, Granted, Nonce};
+use levee_domain::master::{self, KEYS, Key, KeyRow, KeyType, Refused, Wanted};
+use levee_domain::view::Stream;
+use levee_proto::actions::conversation::JoinChannel;
+use levee_proto::attrs::UserAttrs;
+use levee_proto::{
+    Action, ConversationAction, ErrorType, Id, KeyAction, MemberAction, QueueAction, Rejection, ids,
+};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// What is to be found out for an action.
+enum Question<'a> {
+    /// What may be known of a user.
+    Card(&'a Id),
+    /// A secret.
+    Secret,
+    /// Whether a signature or a token lets a user into a channel.
+    Grant(&'a JoinChannel, &'a str),
+    /// What encrypted metadata says.
+    Secure(&'a str),
+}
+
+fn question(action: &Action) -> Option<Question<'_>> {
+    match action {
+        Action::Conversation(ConversationAction::SendMessage(send)) => {
+            send.user_id.as_ref().map(Question::Card)
+        }
+        Action::Conversation(ConversationAction::JoinChannel(join)) => {
+            join.master_sign.as_deref().map(|sign| Question::Grant(join, sign))
+        }
+        Action::Member(MemberAction::AddMember(add)) if add.realm_id.is_some() && add.queue_id.is_none() => {
+            Some(Question::Card(&add.user_id))
+        }
+        Action::Key(KeyAction::CreateMasterKey(_)) => Some(Question::Secret),
+        Action::Queue(QueueAction::RequestAudience(request)) => {
+            let secure = request.audience_metadata.as_ref()?.get("secure")?;
+            // What is no text is refused by the queue.
+            secure.as_str().map(Question::Secure)
+        }
+        _ => None,
+    }
+}
+
+/// Whether something has to be found out before an action is decided.
+pub(crate) fn asks(action: &Action) -> bool {
+    question(action).is_some()
+}
+
+impl Hub {
+    /// Finds out what an action of a user needs.
+    ///
+    /// # Errors
+    /// The same one for all that is wrong with a signature, a token or metadata; another one for what has expired;
+    /// `user_not_found`; `internal` when the store does not answer.
+    pub(crate) async fn find_out(
+        self: &Rc<Self>,
+        action: &Action,
+        user: &Id,
+    ) -> Result<Option<Found>, Rejection> {
+        Ok(match question(action) {
+            None => None,
+            Some(Question::Card(of)) => Some(Found::Peer(of.clone(), self.card(of).await?)),
+            Some(Question::Secret) => Some(Found::Secret(master::secret(&rand::random()))),
+            Some(Question::Grant(join, sign)) => Some(Found::Granted(self.grant(join, sign, user).await?)),
+            Some(Question::Secure(text)) => {
+                let key_type = KeyType::of_secure(text);
+                let (key, authority) = self.key(key_type, text).await?.ok_or_else(Rejection::denied)?;
+                let secure = master::open(&key, text, user, crate::now()).map_err(permission)?;
+                Some(Found::Secure(authority, secure.metadata, secure.user_name))
+            }
+        })
+    }
+
+    /// What may be known of a user.
+    async fn card(self: &Rc<Self>, user: &Id) -> Result<Arc<UserAttrs>, Rejection> {
+        let absent = || Rejection::new(ErrorType::UserNotFound).about("user_id", user);
+        if ids::shard(user).is_none() {
+            return Err(absent());
+        }
+        let card = self.ask(Stream::user(user), serde_json::json!("Card")).await?;
+        serde_json::from_value(card).map(Arc::new).map_err(|_| absent())
+    }
+
+    async fn grant(&self, join: &JoinChannel, sign: &str, user: &Id) -> Result<Granted, Rejection> {
+        let (key_type, channel) = (signed_with(join.master_key_type.as_deref())?, join.channel_id.as_deref());
+        let channel_id = channel.ok_or_else(|| Rejection::malformed("channel_id is missing"))?;
+        let (key, authority) = self.key(key_type, sign).await?.ok_or_else(Rejection::denied)?;
+        let now = crate::now();
+        let nonce = match key_type {
+            KeyType::Jwt => {
+                master::authorize(&key, sign, channel_id, now).map_err(permission)?;
+                None
+            }
+            KeyType::Ninchat => {
+                let attrs = join.member_attrs.as_ref().and_then(|attrs| serde_json::to_string(attrs).ok());
+                let wanted = Wanted::Channel { channel_id, member_attrs: attrs.as_deref(), user_id: user };
+                let grant = master::verify(&key, sign, &wanted, now).map_err(permission)?;
+                Some(nonce(&grant))
+            }
+        };
+        Ok(Granted { authority, nonce })
+    }
+
+    /// The master key that a text names, if there is such a one, and for whom it speaks.
+    pub(crate) async fn key(
+        &self,
+        key_type: KeyType,
+        text: &str,
+    ) -> Result<Option<(Key, Authority)>, Rejection> {
+        let Ok(id) = master::key_id_of(key_type, text) else { return Ok(None) };
+        let row = self.shared.store.get(KEYS, &master::row_key(key_type, &id)).await.map_err(unavailable)?;
+        let row: Option<KeyRow> = row.and_then(|row| serde_json::from_slice(&row.value).ok());
+        Ok(row.and_then(|row| {
+            let key = Key::parse(&id, key_type, &row.secret).ok()?;
+            Some((key, Authority { owner: row.owner, realm: row.realm }))
+        }))
+    }
+}
+
+/// The type of the key that something was signed with.
+pub(crate) fn signed_with(name: Option<&str>) -> Result<KeyType, Rejection> {
+    let known = KeyType::named(name.unwrap_or(KeyType::Ninchat.name()));
+    known.ok_or_else(|| Rejection::malformed("master_key_type is ninchat or jwt"))
+}
+
+/// What a signature spends.
+pub(crate) fn nonce(grant: &master::Grant) -> Nonce {
+    Nonce { digest: ids::digest(&format!("{}:{}", grant.key_id, grant.nonce)), expires: grant.expires }
+}
+
+fn permission(refused: Refused) -> Rejection {
+    Rejection::new(match refused {
+        Refused::Denied => ErrorType::PermissionDenied,
+        Refused::Expired => ErrorType::PermissionExpired,
+    })
+}

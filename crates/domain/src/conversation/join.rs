@@ -1,0 +1,79 @@
+//! How users come into a channel by themselves.
+
+use super::decide::joined;
+use super::records::{ConversationRecord, Member};
+use super::{Conversation, Decision};
+use crate::found::{Found, Granted};
+use crate::machine::{Actor, Moment, Step};
+use crate::rights::Standing;
+use levee_proto::actions::conversation::JoinChannel;
+use levee_proto::attrs::ChannelMemberAttrs;
+use levee_proto::{ErrorType, Rejection, limits};
+use serde_json::Value;
+
+impl Conversation {
+    pub(super) fn join(
+        &self,
+        at: &Moment<'_>,
+        actor: &Actor,
+        standing: Standing,
+        join: &JoinChannel,
+    ) -> Decision {
+        if join.access_key.is_some() {
+            return Err(Rejection::new(ErrorType::ActionNotSupported)
+                .because("joining by access_key is not supported yet"));
+        }
+        let granted = match &join.master_sign {
+            Some(_) => Some(self.granted(at, actor)?),
+            // What one may not see looks absent.
+            None if self.is_hidden_from(standing) => return Err(Self::absent(at.id)),
+            None => None,
+        };
+        let refuse = |reason: &str| Err(Rejection::denied().because(reason).about("channel_id", at.id));
+        if self.members.contains_key(&actor.user) {
+            return refuse("you are a member already");
+        }
+        if self.attrs.suspended.is_some() {
+            return refuse("the channel is suspended");
+        }
+        if self.members.len() >= limits::CHANNEL_MEMBERS {
+            return Err(Rejection::new(ErrorType::ChannelQuotaExceeded).about("channel_id", at.id));
+        }
+        let nonce = granted.and_then(|granted| granted.nonce.as_ref());
+        let unsilenced = match &join.member_attrs {
+            None => false,
+            Some(_) if nonce.is_none() => {
+                return Err(Rejection::malformed("member_attrs takes a signature of a ninchat key"));
+            }
+            Some(attrs) if attrs.keys().all(|name| name == "silenced") => attrs
+                .get("silenced")
+                .is_some_and(|silenced| matches!(silenced, Value::Bool(false) | Value::Null)),
+            Some(_) => return Err(Rejection::malformed("member_attrs unsets silenced, and nothing else")),
+        };
+        let member = Member {
+            user: (*actor.card).clone(),
+            attrs: ChannelMemberAttrs {
+                since: Some(at.now / 1_000_000),
+                operator: (standing >= Standing::Operator).then_some(true),
+                silenced: self.attrs.autosilence.filter(|_| !unsilenced),
+                autohide: self.attrs.autohide,
+                ..Default::default()
+            },
+            ..Member::default()
+        };
+        let mut step = Step::record(ConversationRecord::Joined { user: actor.user.clone(), member })
+            .and(joined(at, &actor.user, actor.command()));
+        step.emits.extend(nonce.map(|nonce| nonce.spent(ErrorType::PermissionAlreadySpent)));
+        Ok(step)
+    }
+
+    /// A signature or a token that lets the user in. One of somebody who has no say here tells them nothing.
+    fn granted<'a>(&self, at: &Moment<'_>, actor: &'a Actor) -> Result<&'a Granted, Rejection> {
+        let owner = at.realm.map_or(&self.attrs.owner_id, |realm| &realm.attrs.owner_id);
+        let granted = actor.found.as_ref().and_then(Found::granted).ok_or_else(Rejection::denied)?;
+        match granted.authority.is_over(self.realm.as_ref(), owner.as_ref()) {
+            true => Ok(granted),
+            false => Err(Self::absent(at.id)),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! What was found out for an action before it is decided, for machines look nothing up and draw no lots.
+
+use levee_proto::attrs::UserAttrs;
+use levee_proto::{ErrorType, Id, Object, Rejection, Text};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+use crate::machine::{Claim, Emit};
+
+/// The namespace of nonces in the directory: of what may be used once. Keys begin with the time at which a nonce
+/// expires, so that those which did can be removed.
+pub const NONCES: &str = "nonce";
+
+/// What was found out.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub enum Found {
+    /// The other user whom an action is about, and what may be known of them.
+    Peer(Id, Arc<UserAttrs>),
+    /// A secret, drawn by lot.
+    Secret(Text),
+    /// A signature or a token was right.
+    Granted(Granted),
+    /// Metadata was encrypted with a master key.
+    Secure(Authority, Object, Option<Text>),
+}
+
+/// Secrets are not shown: they must not get into a log.
+impl std::fmt::Debug for Found {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Peer(..) => "Peer",
+            Self::Secret(_) => "Secret",
+            Self::Granted(_) => "Granted",
+            Self::Secure(..) => "Secure",
+        })
+    }
+}
+
+impl Found {
+    /// The secret.
+    pub fn secret(&self) -> Option<&Text> {
+        match self {
+            Self::Secret(secret) => Some(secret),
+            _ => None,
+        }
+    }
+
+    /// The other user.
+    pub fn peer(&self) -> Option<(&Id, &Arc<UserAttrs>)> {
+        match self {
+            Self::Peer(id, card) => Some((id, card)),
+            _ => None,
+        }
+    }
+
+    /// What a signature or a token grants.
+    pub fn granted(&self) -> Option<&Granted> {
+        match self {
+            Self::Granted(granted) => Some(granted),
+            _ => None,
+        }
+    }
+}
+
+/// In whose name a master key speaks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Authority {
+    /// The key's owner.
+    pub owner: Id,
+    /// The realm that the key is for; without one it is for all that is the owner's.
+    pub realm: Option<Id>,
+}
+
+impl Authority {
+    /// Whether it may speak for something of a realm or an owner.
+    pub fn is_over(&self, realm: Option<&Id>, owner: Option<&Id>) -> bool {
+        match &self.realm {
+            Some(_) => self.realm.as_ref() == realm,
+            None => owner == Some(&self.owner),
+        }
+    }
+}
+
+/// What a signature or a token grants.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Granted {
+    /// In whose name.
+    pub authority: Authority,
+    /// What makes it usable once; tokens have none.
+    pub nonce: Option<Nonce>,
+}
+
+/// What may be used once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Nonce {
+    /// Whose, and which.
+    pub digest: Id,
+    /// When it expires, in microseconds since 1970.
+    pub expires: u64,
+}
+
+impl Nonce {
+    /// Spends it: of two who do, one is refused.
+    pub fn spent(&self, refusal: ErrorType) -> Emit {
+        Emit::Claim(Claim {
+            namespace: NONCES,
+            key: compact_str::format_compact!("{}:{}", Self::until(self.expires), self.digest),
+            value: Some(bytes::Bytes::new()),
+            absent: true,
+            refusal: Rejection::new(refusal),
+        })
+    }
+
+    /// How keys begin of those that expire at a time.
+    pub fn until(time: u64) -> Text {
+        compact_str::format_compact!("{time:020}")
+    }
+}
