@@ -94,7 +94,11 @@ pub(crate) fn named_puppet(master: &str, name: &str, life: u32) -> Id {
     let cause = ["puppet", master, name, &life.to_string()];
     // A master's puppets are spread over all shards.
     let spread = ids::derive(0, &cause);
-    let shard = spread.bytes().rev().take(8).fold(0_u16, |sum, byte| sum.wrapping_mul(31) + u16::from(byte));
+    let shard = spread
+        .bytes()
+        .rev()
+        .take(8)
+        .fold(0_u16, |sum, byte| sum.wrapping_mul(31).wrapping_add(u16::from(byte)));
     ids::derive(shard % ids::SHARDS, &cause)
 }
 
