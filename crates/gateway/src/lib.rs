@@ -4,7 +4,6 @@
 //! holds no chat logic, and never touches the store or the bus.
 
 mod accept;
-mod frames;
 mod http;
 mod pages;
 mod poll;

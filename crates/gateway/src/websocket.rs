@@ -8,7 +8,7 @@ mod pump;
 mod wheel;
 
 use crate::Shared;
-use crate::frames::{Complete, Frames, LARGEST_FRAME};
+
 use actix::prelude::*;
 use actix_codec::Framed;
 use actix_http::{Request, StatusCode, h1, ws as handshake};
@@ -18,6 +18,7 @@ use bytestring::ByteString;
 use levee_cluster::session::OVERHEAD;
 use levee_cluster::{CloseReason, Connection, Outgoing, SessionActor, SessionMessage};
 use levee_proto::envelope::Splice;
+use levee_proto::frames::{Complete, Frames, LARGEST_FRAME};
 use levee_proto::{Body, Envelope, ErrorType, Rejection, Text};
 use pump::Socket;
 use std::collections::VecDeque;

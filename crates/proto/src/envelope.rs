@@ -44,6 +44,10 @@ impl Envelope {
         if header.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
             return Err((Rejection::malformed("the header is not an object"), None));
         }
+        // The reader looks into those texts only that it keeps; what is stored and passed on shall be text as a whole.
+        if std::str::from_utf8(header).is_err() {
+            return Err((Rejection::malformed("the header is not UTF-8"), salvage_action_id(header)));
+        }
         let envelope: Self = serde_json::from_slice(header).map_err(|e| {
             let text = e.to_string();
             let reason = text.split(" at line ").next().unwrap_or_default();

@@ -9,6 +9,7 @@ pub mod catalog;
 pub mod envelope;
 pub mod error;
 pub mod events;
+pub mod frames;
 pub mod framing;
 pub mod ids;
 pub mod limits;

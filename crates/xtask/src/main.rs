@@ -10,6 +10,7 @@ mod demo;
 mod deps;
 mod faults;
 mod floors;
+mod fuzz;
 mod generate;
 mod mutants;
 mod official;

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: every check of the project, part by part.
 
 use crate::repo::Repo;
-use crate::{browser, chart, demo, deps, faults, floors, generate, official, shell, tidy, tools};
+use crate::{browser, chart, demo, deps, faults, floors, fuzz, generate, official, shell, tidy, tools};
 use anyhow::{Result, bail};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -39,6 +39,7 @@ static PARTS: &[Part] = &[
     part("rust", "unit and integration tests", |repo| {
         passed(cargo(repo, &["test", "--workspace", "--locked"]))
     }),
+    part("fuzz", "what anybody may send, by a fuzzer", |repo| passed(fuzz::run(repo))),
     part("seeds", "chats on networks that lose, repeat and delay", |repo| passed(seeds(repo))),
     part("faults", "a cluster under load, and one fault after the other", |repo| {
         passed(faults::run(repo, false, false, &["--lenient".to_owned()]))

@@ -68,3 +68,13 @@ fn what_one_object_cannot_carry_is_not_inlined() {
     let binary = Body::with_parts(&events::Pong::default(), vec![Bytes::from_static(b"\xff\x00")]);
     assert!(two.inline(Splice::default()).is_none() && binary.inline(Splice::default()).is_none());
 }
+
+#[test]
+fn a_header_is_text_even_where_nobody_reads_it() {
+    let mut header = br#"{"action":"ping","action_id":3,"unknown":"x"}"#.to_vec();
+    assert!(Envelope::parse(&header).is_ok());
+    let at = header.iter().rposition(|byte| *byte == b'x').unwrap();
+    header[at] = 0xdf;
+    let (rejection, action_id) = Envelope::parse(&header).unwrap_err();
+    assert_eq!((rejection.error_type, action_id), (ErrorType::RequestMalformed, Some(3)));
+}

@@ -41,6 +41,7 @@ static PLACES: &[Place] = &[
         actix: false,
         ..place("levee-loadtest", 5)
     },
+    Place { only: Some(&["levee-proto", "levee-domain"]), actix: false, ..place("levee-fuzz", 5) },
     Place { only: Some(&["levee-proto"]), actix: false, ..place("levee-xtask", 5) },
 ];
 

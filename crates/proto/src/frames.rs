@@ -1,16 +1,18 @@
 //! From frames to actions: a header frame, then as many payload frames as it announces.
 
+use crate::envelope::Envelope;
+use crate::error::{ErrorType, Rejection};
+use crate::limits;
 use bytes::Bytes;
-use levee_proto::{Envelope, ErrorType, Rejection, limits};
 
 /// A frame larger than this ends the connection: whoever sends it can't mean well.
-pub(crate) const LARGEST_FRAME: usize = 2 * limits::PAYLOAD_BYTES;
+pub const LARGEST_FRAME: usize = 2 * limits::PAYLOAD_BYTES;
 /// More announced frames than this can't be waited for.
 const LONGEST_SKIP: u64 = 1024;
 
 /// What a frame completes.
 #[derive(Debug)]
-pub(crate) enum Complete {
+pub enum Complete {
     /// An action.
     Action(Box<(Envelope, Bytes, Vec<Bytes>)>),
     /// Something that can't be an action, with its action id if it has one.
@@ -21,7 +23,7 @@ pub(crate) enum Complete {
 
 /// Collects the frames of one connection.
 #[derive(Debug, Default)]
-pub(crate) struct Frames(Option<Box<Begun>>);
+pub struct Frames(Option<Box<Begun>>);
 
 #[derive(Debug)]
 struct Begun {
@@ -35,7 +37,7 @@ struct Begun {
 
 impl Frames {
     /// Takes a frame in.
-    pub(crate) fn take(&mut self, frame: Bytes) -> Option<Complete> {
+    pub fn take(&mut self, frame: Bytes) -> Option<Complete> {
         let Some(mut begun) = self.0.take() else { return self.begin(frame) };
         begun.missing -= 1;
         begun.bytes += frame.len();
