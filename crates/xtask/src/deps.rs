@@ -22,6 +22,7 @@ const fn need(programs: &'static [&'static str], package: &'static str, why: &'s
 static NEEDS: &[Need] = &[
     need(&["git"], "git", "lists the files of the workspace"),
     need(&["cc", "gcc", "clang"], "gcc", "compiles the embedded SQLite and links"),
+    need(&["c++", "g++", "clang++"], "g++", "compiles the fuzzer"),
     need(&["node"], "nodejs", "builds and tests the pages"),
     need(&["npm"], "npm", "installs what the pages are made with"),
     need(&["unzip"], "unzip", "unpacks the tools that check the chart and the Dockerfile"),
