@@ -71,7 +71,11 @@ impl Hub {
                 return Ok(vec![(Arc::new(pong), None)]);
             }
             Action::Session(_)
-            | Action::Queue(QueueAction::RequestAudience(_) | QueueAction::AcceptAudience(_))
+            | Action::Queue(
+                QueueAction::RequestAudience(_)
+                | QueueAction::AcceptAudience(_)
+                | QueueAction::CreateAudience(_),
+            )
             | Action::Conversation(
                 ConversationAction::CreateChannel(_) | ConversationAction::JoinChannel(_),
             )

@@ -9,7 +9,7 @@ use levee_domain::view::Stream;
 use levee_proto::actions::conversation::JoinChannel;
 use levee_proto::attrs::UserAttrs;
 use levee_proto::{
-    Action, ConversationAction, ErrorType, Id, KeyAction, MemberAction, QueueAction, Rejection, ids,
+    Action, ConversationAction, ErrorType, Id, KeyAction, MemberAction, Object, QueueAction, Rejection, ids,
 };
 use std::rc::Rc;
 use std::sync::Arc;
@@ -38,13 +38,15 @@ fn question(action: &Action) -> Option<Question<'_>> {
             Some(Question::Card(&add.user_id))
         }
         Action::Key(KeyAction::CreateMasterKey(_)) => Some(Question::Secret),
-        Action::Queue(QueueAction::RequestAudience(request)) => {
-            let secure = request.audience_metadata.as_ref()?.get("secure")?;
-            // What is no text is refused by the queue.
-            secure.as_str().map(Question::Secure)
-        }
+        Action::Queue(QueueAction::RequestAudience(request)) => secure(&request.audience_metadata),
+        Action::Queue(QueueAction::RegisterAudience(register)) => secure(&register.audience_metadata),
         _ => None,
     }
+}
+
+/// What is encrypted in metadata; what is no text there is refused by the queue.
+fn secure(metadata: &Option<Object>) -> Option<Question<'_>> {
+    metadata.as_ref()?.get("secure")?.as_str().map(Question::Secure)
 }
 
 /// Whether something has to be found out before an action is decided.

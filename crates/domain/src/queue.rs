@@ -15,6 +15,8 @@ use serde_json::json;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+mod appointment;
+mod audience;
 mod decide;
 mod records;
 #[cfg(test)]
@@ -200,6 +202,7 @@ impl Machine for Queue {
                 self.waiting.retain(|waiter| waiter.audience != audience);
                 self.cause = Some(cause);
             }
+            QueueRecord::AudienceCreated { .. } | QueueRecord::Registered { .. } => {}
             QueueRecord::Deleted { .. } => {
                 self.waiting.clear();
                 self.members.clear();
@@ -247,6 +250,11 @@ impl Machine for Queue {
                     View::new(To::Roles(roles::MEMBER), &others),
                 ]
             }
+            QueueRecord::Registered { waiter, session } => {
+                let registered =
+                    events::AudienceRegistered { audience_id: waiter.audience.clone(), queue_id };
+                vec![View::new(To::Session(session.clone()), &registered)]
+            }
             QueueRecord::Deleted { realm } => {
                 let deleted = events::QueueDeleted { queue_id, realm_id: Some(realm.clone()) };
                 vec![View::new(To::All, &deleted).with(Effect::Leave)]
@@ -257,6 +265,7 @@ impl Machine for Queue {
             | QueueRecord::Returned { .. }
             | QueueRecord::Transferred { .. }
             | QueueRecord::Accepted { .. }
+            | QueueRecord::AudienceCreated { .. }
             | QueueRecord::Dropped { .. } => Vec::new(),
         }
     }
@@ -268,8 +277,14 @@ impl Machine for Queue {
         }
     }
 
-    fn columns(_record: &QueueRecord) -> Columns {
-        Columns { kind: "queue".into(), ..Columns::default() }
+    fn columns(record: &QueueRecord) -> Columns {
+        match record {
+            // What is asked for by itself, without the rest of the stream.
+            QueueRecord::Registered { waiter, .. } => {
+                Columns { kind: "registration".into(), author: waiter.user.clone(), flags: 0 }
+            }
+            _ => Columns { kind: "queue".into(), ..Columns::default() },
+        }
     }
 
     fn glance(&self, at: &Moment<'_>, user: &Id) -> Glance {

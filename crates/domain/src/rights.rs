@@ -52,6 +52,8 @@ pub enum Right {
     ManageTags,
     /// Serve a queue: see who waits, accept.
     ServeQueue,
+    /// Make an audience in a queue without a customer.
+    CreateAudience,
     /// Change a queue's settings and members, delete it.
     ManageQueue,
 }
@@ -73,6 +75,7 @@ pub const TABLE: &[(Right, Standing)] = &[
     (Right::SeeTags, Standing::RealmMember),
     (Right::ManageTags, Standing::Operator),
     (Right::ServeQueue, Standing::Member),
+    (Right::CreateAudience, Standing::Member),
     (Right::ManageQueue, Standing::Operator),
 ];
 

@@ -190,7 +190,7 @@ attributes! {
     }
     /// Channel attributes.
     ChannelAttrs, ChannelAttrsPatch {
-        audience: Object, Never;
+        audience: Object, Initially;
         audience_id: Id, Never;
         audience_transferred: bool, Never;
         autohide: bool, Operator;

@@ -323,6 +323,8 @@ pub(crate) fn target(action: &Action, user: &Id) -> Result<Stream, Rejection> {
         Action::Queue(QueueAction::DescribeQueue(of)) => Stream::queue(&of.queue_id),
         Action::Queue(QueueAction::RequestAudience(of)) => Stream::queue(&of.queue_id),
         Action::Queue(QueueAction::AcceptAudience(of)) => Stream::queue(&of.queue_id),
+        Action::Queue(QueueAction::CreateAudience(of)) => Stream::queue(&of.queue_id),
+        Action::Queue(QueueAction::RegisterAudience(of)) => Stream::queue(&of.queue_id),
         Action::Conversation(of) => match of {
             ConversationAction::CreateChannel(_) => {
                 return Err(Rejection::new(ErrorType::ActionNotSupported));

@@ -5,9 +5,10 @@ use super::decide::{joined, joined_by, parted};
 use super::records::{ConversationRecord, Member};
 use super::{Conversation, Form};
 use crate::machine::{Command, Due, Emit, Moment, Step, Timer};
+use crate::schedule;
 use crate::view::Stream;
 use levee_proto::attrs::{ChannelAttrs, ChannelMemberAttrs, UserAttrs};
-use levee_proto::{Id, Object};
+use levee_proto::{Id, Object, events};
 use serde_json::{Value, json};
 
 /// How an audience opens.
@@ -19,12 +20,13 @@ pub(super) struct Opening {
     pub(super) command: Option<Command>,
     pub(super) accepted: u64,
     pub(super) source: Option<Object>,
+    pub(super) made: Option<(Id, Command)>,
 }
 
 impl Conversation {
     /// Opens, or takes in whoever accepted the audience after its agent had vanished.
     pub(super) fn open(&self, at: &Moment<'_>, opening: Opening) -> Step<ConversationRecord> {
-        let Opening { realm, attrs, members, metadata, command, accepted, source } = opening;
+        let Opening { realm, attrs, members, metadata, command, accepted, source, made } = opening;
         let members = members.into_iter().map(|(id, user, attrs)| {
             let attrs = ChannelMemberAttrs { since: Some(at.now / 1_000_000), ..attrs };
             (id, Member { user, attrs, ..Member::default() })
@@ -35,6 +37,16 @@ impl Conversation {
                 let members: Vec<_> = members.collect();
                 for (user, _) in &members {
                     step.emits.push(joined(at, user, command.clone()));
+                }
+                if let Some((by, command)) = made {
+                    let realm_id = realm.clone().unwrap_or_default();
+                    let (channel_id, channel_attrs) = (at.id.clone(), attrs.clone());
+                    let created = events::ChannelCreated { channel_attrs, channel_id, realm_id };
+                    step.emits.push(Emit::told(&by, &command, &created));
+                }
+                if attrs.schedule.is_some() {
+                    // The queue has checked that it is valid.
+                    step.emits.extend(schedule::keep(attrs.schedule.as_ref(), &mut None, at.now));
                 }
                 step.records.push(ConversationRecord::Opened { realm, attrs, members, metadata, accepted });
                 let info = |source| Self::info("ninchat.com/info/transfer/source", &Value::Object(source));

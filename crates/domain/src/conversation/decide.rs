@@ -85,6 +85,9 @@ impl Conversation {
         let mut attrs = ChannelAttrs::default();
         if let Some(patch) = &create.channel_attrs {
             patch.check(|writable| matches!(writable, Writable::Initially | Writable::Operator))?;
+            if patch.audience.is_some() {
+                return Err(Rejection::denied().because("audience is an attribute of create_audience"));
+            }
             patch.apply(&mut attrs);
         }
         attrs.owner_id = Some(actor.user.clone());
@@ -301,8 +304,8 @@ impl Conversation {
 
     pub(super) fn obey(&self, at: &Moment<'_>, order: ConversationOrder) -> Step<ConversationRecord> {
         match order {
-            ConversationOrder::Open { realm, attrs, members, metadata, command, accepted, source } => {
-                let opening = Opening { realm, attrs, members, metadata, command, accepted, source };
+            ConversationOrder::Open { realm, attrs, members, metadata, command, accepted, source, made } => {
+                let opening = Opening { realm, attrs, members, metadata, command, accepted, source, made };
                 self.open(at, opening)
             }
             ConversationOrder::Look => self.look_for_agent(at),

@@ -51,6 +51,9 @@ pub enum ConversationOrder {
         /// Where the customer was transferred from.
         #[serde(default)]
         source: Option<Object>,
+        /// Who made it without a customer, and the command that is answered.
+        #[serde(default)]
+        made: Option<(Id, Command)>,
     },
     /// See whether somebody serves the audience still.
     Look,

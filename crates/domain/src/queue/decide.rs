@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::conversation::Conversation;
-use crate::found::Found;
 use crate::{schedule, settings};
 
 impl Queue {
@@ -49,6 +48,8 @@ impl Queue {
             }
             QueueAction::RequestAudience(request) => self.request(at, actor, request.audience_metadata),
             QueueAction::AcceptAudience(accept) => self.accept(at, actor, standing, accept.audience_id),
+            QueueAction::CreateAudience(create) => self.create_audience(at, actor, standing, create),
+            QueueAction::RegisterAudience(register) => self.register(at, actor, register.audience_metadata),
         }
     }
 
@@ -80,34 +81,8 @@ impl Queue {
                 .because("you wait in this queue already")
                 .about("queue_id", at.id));
         }
-        let mut metadata = metadata.filter(|object| !object.is_empty());
-        let mut card = (*actor.card).clone();
-        let mut renamed = None;
-        if let Some(secure) = metadata.as_mut().and_then(|object| object.get_mut("secure")) {
-            // What a client sent is a text that was opened, or it is nothing: never take its word for it.
-            let owner = at.realm.and_then(|realm| realm.attrs.owner_id.as_ref());
-            let Some(Found::Secure(authority, opened, name)) = &actor.found else {
-                return Err(Rejection::denied());
-            };
-            if !authority.is_over(self.realm.as_ref(), owner) {
-                return Err(Rejection::denied());
-            }
-            *secure = serde_json::Value::Object(opened.clone());
-            renamed = name.clone().filter(|name| card.name.as_ref() != Some(name));
-            card.name = name.clone().or(card.name);
-        }
-        let size = serde_json::to_vec(&metadata).map_or(usize::MAX, |text| text.len());
-        if size > levee_proto::limits::OBJECT_BYTES {
-            return Err(Rejection::malformed("audience_metadata is too long"));
-        }
-        let command = actor.command();
-        let cause = command.as_ref().map_or_else(|| at.now.to_string(), |c| c.action_id.to_string());
-        // In the customer's shard, for the conversation will be there.
-        let shard = ids::shard(&actor.user).unwrap_or_default();
-        let audience = ids::derive(shard, &["audience", at.id, &actor.session, &cause]);
-        let order = waits(at, &audience, command);
-        let waiter =
-            Waiter { audience, user: actor.user.clone(), card, since: at.now, metadata, source: None };
+        let (waiter, renamed) = self.asks(at, actor, metadata)?;
+        let order = waits(at, &waiter.audience, actor.command());
         let user = Stream::user(&actor.user);
         let mut step =
             Step::record(QueueRecord::Requested { waiter }).and(Emit::Forward(user.clone(), order));

@@ -132,6 +132,20 @@ pub enum QueueRecord {
         /// Who took them.
         agent: Id,
     },
+    /// An agent made an audience without a customer.
+    AudienceCreated {
+        /// The audience.
+        audience: Id,
+        /// Who serves it.
+        agent: Id,
+    },
+    /// Somebody left a contact request.
+    Registered {
+        /// Who and for what.
+        waiter: Waiter,
+        /// The session that is answered.
+        session: Id,
+    },
     /// Somebody waits no more.
     Dropped {
         /// The audience.

@@ -7,7 +7,7 @@ use levee_proto::attrs::{RealmAttrs, RealmMemberAttrs};
 const REALM: &str = "00rrrrrrrrrrrrrrrr";
 
 /// A queue of a realm whose owner is `owner`, served by `agent`.
-fn queue() -> Table<Queue> {
+pub(super) fn queue() -> Table<Queue> {
     let mut table = Table::new();
     let mut realm = crate::realm::Realm {
         attrs: RealmAttrs { owner_id: Some("owner".into()), ..RealmAttrs::default() },

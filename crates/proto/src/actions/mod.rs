@@ -157,11 +157,11 @@ actions! {
             "describe_queue" => DescribeQueue,
             "request_audience" => RequestAudience,
             "accept_audience" => AcceptAudience,
+            "create_audience" => CreateAudience,
+            "register_audience" => RegisterAudience,
         }
         planned {
             "get_queue_stats" => GetQueueStats,
-            "create_audience" => CreateAudience,
-            "register_audience" => RegisterAudience,
             "describe_queue_transcripts" => DescribeQueueTranscripts,
             "delete_queue_transcripts" => DeleteQueueTranscripts,
         }

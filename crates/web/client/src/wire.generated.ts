@@ -113,7 +113,7 @@ export type QueueMemberAttrs = Record<string, never>;
 
 /** Channel attributes. */
 export interface ChannelAttrs {
-  /** Written by the server. */
+  /** Written by its creator, at that time. */
   audience?: JsonObject;
   /** Written by the server. */
   audience_id?: string;
@@ -458,22 +458,22 @@ export interface ActionParams {
     queue_id: string;
     audience_id?: string;
   };
-  /** Asks for hourly statistics. Planned: answered with `action_not_supported`. */
-  get_queue_stats: {
-    queue_id: string;
-    stats_length: number;
-    stats_hour?: string;
-  };
-  /** Makes an audience channel without a request. Planned: answered with `action_not_supported`. */
+  /** Makes an audience channel without a request. */
   create_audience: {
     queue_id: string;
     user_id: string;
     channel_attrs?: Patch<ChannelAttrs>;
   };
-  /** Leaves a contact request without a chat. Planned: answered with `action_not_supported`. */
+  /** Leaves a contact request without a chat. */
   register_audience: {
     queue_id: string;
     audience_metadata?: JsonObject;
+  };
+  /** Asks for hourly statistics. Planned: answered with `action_not_supported`. */
+  get_queue_stats: {
+    queue_id: string;
+    stats_length: number;
+    stats_hour?: string;
   };
   /** Lists a queue's finished audiences. Planned: answered with `action_not_supported`. */
   describe_queue_transcripts: {

@@ -1,0 +1,131 @@
+//! Audiences that nobody waits for: made by an agent, or asked for without a chat. And what both have in common
+//! with those that somebody waits for.
+
+use super::*;
+use crate::conversation::Conversation;
+use crate::found::Found;
+use crate::schedule;
+use levee_proto::actions::queue::CreateAudience;
+use levee_proto::attrs::{ChannelAttrs, Writable};
+use levee_proto::limits;
+use serde_json::Value;
+
+#[cfg(test)]
+mod tests;
+
+/// The setting without which nobody leaves contact requests.
+const REGISTRATION: &str = "audience_registration";
+
+impl Queue {
+    /// Who asks for an audience, and the name that they get by it. The audience's id is the same for a retry only.
+    ///
+    /// # Errors
+    /// `request_malformed` for metadata that is too long, `permission_denied` for secure metadata that nobody with a
+    /// master key has written.
+    pub(super) fn asks(
+        &self,
+        at: &Moment<'_>,
+        actor: &Actor,
+        metadata: Option<Object>,
+    ) -> Result<(Waiter, Option<Text>), Rejection> {
+        let mut metadata = metadata.filter(|object| !object.is_empty());
+        let mut card = (*actor.card).clone();
+        let mut renamed = None;
+        if let Some(secure) = metadata.as_mut().and_then(|object| object.get_mut("secure")) {
+            // What a client sent is a text that was opened, or it is nothing: never take its word for it.
+            let owner = at.realm.and_then(|realm| realm.attrs.owner_id.as_ref());
+            let Some(Found::Secure(authority, opened, name)) = &actor.found else {
+                return Err(Rejection::denied());
+            };
+            if !authority.is_over(self.realm.as_ref(), owner) {
+                return Err(Rejection::denied());
+            }
+            *secure = Value::Object(opened.clone());
+            renamed = name.clone().filter(|name| card.name.as_ref() != Some(name));
+            card.name = name.clone().or(card.name);
+        }
+        if serde_json::to_vec(&metadata).map_or(usize::MAX, |text| text.len()) > limits::OBJECT_BYTES {
+            return Err(Rejection::malformed("audience_metadata is too long"));
+        }
+        // In the customer's shard, for the conversation will be there.
+        let shard = ids::shard(&actor.user).unwrap_or_default();
+        let audience = ids::derive(shard, &["audience", at.id, &actor.session, &cause(at, actor)]);
+        let waiter =
+            Waiter { audience, user: actor.user.clone(), card, since: at.now, metadata, source: None };
+        Ok((waiter, renamed))
+    }
+
+    /// Leaves a contact request. A queue that is closed or full takes it as well: nobody waits.
+    pub(super) fn register(&self, at: &Moment<'_>, actor: &Actor, metadata: Option<Object>) -> Decision {
+        if self.attrs.suspended.is_some() {
+            return Err(Rejection::new(ErrorType::QueueIsSuspended).about("queue_id", at.id));
+        }
+        if self.settings.get(REGISTRATION).and_then(Value::as_bool) != Some(true) {
+            return Err(Rejection::denied()
+                .because("the queue's settings don't enable audience_registration")
+                .about("queue_id", at.id));
+        }
+        let (waiter, renamed) = self.asks(at, actor, metadata)?;
+        let user = Stream::user(&actor.user);
+        let mut step = Step::record(QueueRecord::Registered { waiter, session: actor.session.clone() });
+        step.emits.extend(renamed.map(|name| Emit::Forward(user, json!({"Rename": {"name": name}}))));
+        Ok(step)
+    }
+
+    /// Makes a channel for an audience that has an agent and no customer yet. The channel answers, as soon as it
+    /// is there.
+    pub(super) fn create_audience(
+        &self,
+        at: &Moment<'_>,
+        actor: &Actor,
+        standing: Standing,
+        create: CreateAudience,
+    ) -> Decision {
+        if !self.members.contains_key(&actor.user) || !standing.may(Right::CreateAudience) {
+            return Err(Rejection::denied().about("queue_id", at.id));
+        }
+        if self.attrs.suspended.is_some() {
+            return Err(Rejection::new(ErrorType::QueueIsSuspended).about("queue_id", at.id));
+        }
+        let Some(agent) = at.realm.and_then(|realm| realm.members.get(&create.user_id)) else {
+            return Err(Rejection::new(ErrorType::UserNotFound).about("user_id", &create.user_id));
+        };
+        let mut attrs = ChannelAttrs {
+            private: Some(true),
+            disclosed_since: Some(at.now / 1_000_000),
+            upload: self.attrs.upload.clone(),
+            video: self.attrs.video.clone(),
+            ..ChannelAttrs::default()
+        };
+        if let Some(patch) = &create.channel_attrs {
+            patch.check(|writable| matches!(writable, Writable::Initially | Writable::Operator))?;
+            patch.apply(&mut attrs);
+        }
+        if let Some(times) = &attrs.audience {
+            appointment::check(times)?;
+        }
+        schedule::keep(attrs.schedule.as_ref(), &mut attrs.closed, at.now)?;
+        // There is no customer in whose shard it could be.
+        let shard = ids::shard(at.id).unwrap_or_default();
+        let audience = ids::derive(shard, &["audience", at.id, &actor.session, &cause(at, actor)]);
+        attrs.audience_id = Some(audience.clone());
+        attrs.queue_id = Some(at.id.clone());
+        let channel = Conversation::of_audience(&audience);
+        let order = json!({"Open": {
+            "realm": self.realm,
+            "attrs": attrs,
+            "members": [[create.user_id, agent.user, {"operator": true}]],
+            "metadata": null,
+            "command": null,
+            "made": actor.command().map(|command| (&actor.user, command)),
+        }});
+        let record = QueueRecord::AudienceCreated { audience, agent: create.user_id };
+        Ok(Step::record(record).and(Emit::Forward(Stream::conversation(&channel), order)))
+    }
+}
+
+/// What tells one command from the next: without a session, nothing but its place among the records.
+fn cause(at: &Moment<'_>, actor: &Actor) -> String {
+    let command = actor.command();
+    command.map_or_else(|| format!("{} {}", at.now, at.seq), |command| command.action_id.to_string())
+}
