@@ -75,8 +75,8 @@ async fn a_customer_is_transferred_and_met_in_a_channel_that_tells_where_they_ca
         let Scene { mut desk, billing, mut customer, channel, audience } = scene;
         assert_eq!((parted.name(), parted.str("channel_id")), ("channel_parted", channel.as_str()));
 
-        let info = customer.events.named("message_received").await.unwrap();
-        assert_eq!(info.str("message_type"), "ninchat.com/info/transfer/target");
+        let is_target = |event: &Event| event.str("message_type") == "ninchat.com/info/transfer/target";
+        customer.events.find("where they go", is_target).await.unwrap();
         let closed = customer.events.named("channel_updated").await.unwrap();
         assert_eq!(closed.at("/channel_attrs/closed"), &json!(true));
         assert_eq!(closed.at("/channel_attrs/audience_transferred"), &json!(true));

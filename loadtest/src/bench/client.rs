@@ -53,7 +53,7 @@ impl Client {
         }
         let input = Input::new(head[end..].to_vec());
         let mut client = Self { socket, input, last_event: 0, last_action: 0 };
-        client.send(&json!({"action": "create_session", "message_types": ["ninchat.com/*"]})).await?;
+        client.send(&json!({"action": "create_session", "message_types": ["ninchat.com/text"]})).await?;
         client.event("session_created").await?;
         Ok(client)
     }

@@ -72,11 +72,15 @@ impl Cluster {
     }
 
     pub async fn guest(&self, node: usize, name: &str) -> Client {
-        self.client(node, json!({"message_types": ["*"], "user_attrs": {"name": name}})).await
+        self.client(node, json!({"message_types": ["ninchat.com/text"], "user_attrs": {"name": name}})).await
     }
 
     pub async fn person(&self, node: usize, name: &str) -> Client {
-        self.client(node, json!({"message_types": ["*"], "user_attrs": {"name": name, "guest": false}})).await
+        self.client(
+            node,
+            json!({"message_types": ["ninchat.com/text"], "user_attrs": {"name": name, "guest": false}}),
+        )
+        .await
     }
 }
 

@@ -61,7 +61,11 @@ impl Conversation {
                     step.records.push(ConversationRecord::Changed { realm, attrs, cause });
                 }
                 for (user, member) in members.filter(|(user, _)| !self.members.contains_key(user)) {
-                    step.records.push(ConversationRecord::Joined { user: user.clone(), member });
+                    step.records.push(ConversationRecord::Joined {
+                        user: user.clone(),
+                        member,
+                        added: false,
+                    });
                     let seq = at.seq + step.records.len() as u64;
                     step.emits.push(joined_by(at, seq, &user, command.clone()));
                 }

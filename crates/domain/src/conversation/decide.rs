@@ -10,7 +10,7 @@ use crate::schedule;
 use crate::view::{Stream, To};
 use bytes::Bytes;
 use levee_proto::actions::conversation::{SendMessage, UpdateDialogue};
-use levee_proto::attrs::{ChannelAttrs, ChannelMemberAttrs, DialogueMemberAttrsPatch, Writable};
+use levee_proto::attrs::{ChannelAttrs, ChannelMemberAttrs, DialogueMemberAttrsPatch, UserAttrs, Writable};
 use levee_proto::{ConversationAction, ErrorType, Id, Rejection, ids, messages};
 use serde_json::{Value, json};
 
@@ -324,7 +324,13 @@ impl Conversation {
             {
                 self.part(at, &user, false)
             }
-            ConversationOrder::Gone { .. } => Step::nothing(),
+            ConversationOrder::Gone { user } => match self.members.get(&user) {
+                Some(member) if self.form == Form::Dialogue && member.user.deleted.is_none() => {
+                    let attrs = UserAttrs { deleted: Some(true), ..UserAttrs::default() };
+                    Step::record(ConversationRecord::UserChanged { user, attrs })
+                }
+                _ => Step::nothing(),
+            },
             ConversationOrder::Presence { user, connected } => match self.members.get(&user) {
                 Some(member) if member.user.connected.is_some() != connected => {
                     let mut attrs = member.user.clone();

@@ -61,8 +61,9 @@ impl Conversation {
             },
             ..Member::default()
         };
-        let mut step = Step::record(ConversationRecord::Joined { user: actor.user.clone(), member })
-            .and(joined(at, &actor.user, actor.command()));
+        let mut step =
+            Step::record(ConversationRecord::Joined { user: actor.user.clone(), member, added: false })
+                .and(joined(at, &actor.user, actor.command()));
         step.emits.extend(nonce.map(|nonce| nonce.spent(ErrorType::PermissionAlreadySpent)));
         Ok(step)
     }

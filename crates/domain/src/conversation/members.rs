@@ -43,9 +43,13 @@ impl Conversation {
                     return Ok(Step::record(ConversationRecord::MemberUpdated { user: add.user_id, attrs }));
                 }
                 let member = Member { user: target.user.clone(), attrs, ..Member::default() };
-                Ok(Step::record(ConversationRecord::Joined { user: add.user_id.clone(), member })
-                    .and(joined(at, &add.user_id, None))
-                    .and(Emit::Wait(Timer::Agent, Due::AgentTimeout)))
+                Ok(Step::record(ConversationRecord::Joined {
+                    user: add.user_id.clone(),
+                    member,
+                    added: true,
+                })
+                .and(joined(at, &add.user_id, None))
+                .and(Emit::Wait(Timer::Agent, Due::AgentTimeout)))
             }
             MemberAction::UpdateMember(update) => {
                 let oneself = update.user_id == actor.user;

@@ -3,6 +3,7 @@
 mod audience;
 mod decide;
 mod history;
+mod info;
 mod join;
 mod members;
 mod records;
@@ -125,12 +126,15 @@ impl Machine for Conversation {
     }
 
     fn decide(&self, at: &Moment<'_>, input: Input<ConversationOrder>) -> Decision {
-        match input {
-            Input::Action(actor, Action::Conversation(action), parts) => self.act(at, &actor, action, parts),
-            Input::Action(actor, Action::Member(action), _) => self.manage(at, &actor, action),
-            Input::Action(..) => Err(Rejection::new(ErrorType::ActionNotSupported)),
-            Input::Order(order) => Ok(self.obey(at, order)),
-        }
+        let step = match input {
+            Input::Action(actor, Action::Conversation(action), parts) => {
+                self.act(at, &actor, action, parts)?
+            }
+            Input::Action(actor, Action::Member(action), _) => self.manage(at, &actor, action)?,
+            Input::Action(..) => return Err(Rejection::new(ErrorType::ActionNotSupported)),
+            Input::Order(order) => self.obey(at, order),
+        };
+        Ok(self.with_infos(step))
     }
 
     fn apply(&mut self, seq: u64, time: u64, record: &ConversationRecord) {
@@ -149,7 +153,7 @@ impl Machine for Conversation {
                 self.form = Form::Dialogue;
                 self.members = members.into_iter().collect();
             }
-            ConversationRecord::Joined { user, member } => {
+            ConversationRecord::Joined { user, member, .. } => {
                 self.members.insert(user, Member { joined: seq, ..member });
             }
             ConversationRecord::Parted { user, .. } => {
@@ -183,11 +187,12 @@ impl Machine for Conversation {
                 }
             }
             ConversationRecord::Message(message) => {
-                self.last_message = Some((seq, time));
-                for member in self.members.values_mut() {
-                    member.hides = false;
-                }
+                // What the server itself has written is no news to be read.
                 if let Some((author, _)) = &message.author {
+                    self.last_message = Some((seq, time));
+                    for member in self.members.values_mut() {
+                        member.hides = false;
+                    }
                     self.missing.remove(author);
                 }
                 if let Some((author, data)) = message.metadata() {

@@ -130,6 +130,9 @@ pub enum ConversationRecord {
         user: Id,
         /// As a member.
         member: Member,
+        /// Whether somebody else added them, who is answered by this.
+        #[serde(default, skip_serializing_if = "is_false")]
+        added: bool,
     },
     /// Somebody left.
     Parted {

@@ -5,7 +5,8 @@
 //! Should the other queue be gone by then, the customer is first in the one that they came from.
 
 use super::decide::parted;
-use super::records::{ConversationRecord, Message, Part};
+use super::info::TRANSFER;
+use super::records::ConversationRecord;
 use super::{Conversation, Decision, Form};
 use crate::machine::{Actor, Command, Emit, Moment, Step, Timer};
 use crate::rights::{Right, Standing};
@@ -14,10 +15,7 @@ use levee_proto::actions::queue::TransferAudience;
 use levee_proto::attrs::ChannelAttrs;
 use levee_proto::{ErrorType, Id, Rejection, events, ids};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-
-/// What is said of a transfer, in its messages and as the cause of what it changes.
-const CAUSE: &str = "audience_transfer";
+use serde_json::json;
 
 /// A transfer that is under way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,15 +34,6 @@ impl Conversation {
     /// The channel of an audience, wherever it is.
     pub fn of_audience(audience: &Id) -> Id {
         ids::derive(ids::shard(audience).unwrap_or_default(), &["channel", audience])
-    }
-
-    /// A message that the server itself writes.
-    pub(super) fn info(message_type: &str, content: &Value) -> ConversationRecord {
-        ConversationRecord::Message(Message {
-            message_type: message_type.into(),
-            parts: vec![Part(content.to_string().into())],
-            ..Message::default()
-        })
     }
 
     pub(super) fn transfer(
@@ -116,17 +105,18 @@ impl Conversation {
         step.records.push(ConversationRecord::Changed {
             realm: self.realm.clone(),
             attrs: closed,
-            cause: Some(CAUSE.into()),
+            cause: Some(TRANSFER.into()),
         });
         if self.members.contains_key(&transfer.by) {
             step.records.push(ConversationRecord::Parted {
                 user: transfer.by.clone(),
-                cause: Some(CAUSE.into()),
+                cause: Some(TRANSFER.into()),
                 command: transfer.command.clone(),
             });
             step.emits.push(parted(at.id, &transfer.by));
         } else if let Some(command) = &transfer.command {
-            let parted = events::ChannelParted { channel_id: at.id.clone(), event_cause: Some(CAUSE.into()) };
+            let parted =
+                events::ChannelParted { channel_id: at.id.clone(), event_cause: Some(TRANSFER.into()) };
             step.emits.push(Emit::told(&transfer.by, command, &parted));
         }
         step.and(Emit::Unwait(Timer::Agent)).and(Emit::Forward(Stream::queue(&transfer.queue), enqueue))

@@ -21,8 +21,10 @@ pub(super) fn of(id: &Id, seq: u64, time: u64, record: &ConversationRecord) -> V
         | ConversationRecord::Transferring { .. }
         | ConversationRecord::TransferRefused
         | ConversationRecord::DialogueOpened { .. } => Vec::new(),
-        ConversationRecord::Joined { user, member } => vec![
-            View::new(
+        ConversationRecord::Joined { user, member, added } => vec![View {
+            // Who joins is answered by entering it.
+            answers: *added,
+            ..View::new(
                 To::Except(user.clone()),
                 &events::ChannelMemberJoined {
                     channel_id,
@@ -32,8 +34,7 @@ pub(super) fn of(id: &Id, seq: u64, time: u64, record: &ConversationRecord) -> V
                     ..Default::default()
                 },
             )
-            .aside(),
-        ],
+        }],
         ConversationRecord::Parted { user, cause, command } => {
             let event_cause = cause.clone();
             let parted =
@@ -162,7 +163,8 @@ pub(super) fn message(id: &Id, message_id: Id, time: u64, content: &Message) -> 
         View {
             body: Some(Arc::new(Body::with_parts(&event, parts))),
             message_type: Some(content.message_type.clone()),
-            answers: true,
+            // The server's own messages are of what was done, beside what answers it.
+            answers: content.author.is_some(),
             ..View::effect(to, Effect::None)
         }
     };

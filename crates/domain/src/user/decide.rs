@@ -140,8 +140,9 @@ impl User {
             ));
         }
         if everywhere {
-            for channel in self.channels.keys() {
-                step.emits.push(Emit::Forward(Stream::conversation(channel), json!({"Gone": {"user": me}})));
+            for conversation in self.channels.keys().chain(self.dialogues.values().map(|(id, _)| id)) {
+                let gone = json!({"Gone": {"user": me}});
+                step.emits.push(Emit::Forward(Stream::conversation(conversation), gone));
             }
         } else {
             self.tell_presence(me, step, false);
