@@ -25,6 +25,7 @@ mod realms;
 pub mod relay;
 mod router;
 pub mod session;
+mod stats;
 mod whereabouts;
 
 pub use hub::Hub;

@@ -1,6 +1,7 @@
 //! The shape of a machine: what goes in, what a decision is.
 
 use crate::found::Found;
+use crate::queue::stats::Wanted;
 use crate::view::{Line, Stream, View, roles::Roles};
 use bytes::Bytes;
 use levee_proto::attrs::UserAttrs;
@@ -137,17 +138,20 @@ pub enum Timer {
     Agent,
     /// Open or close according to the schedule.
     Schedule,
+    /// Record the visits that were counted.
+    Visits,
 }
 
 impl Timer {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Agent, Self::Schedule];
+    pub const ALL: [Self; 3] = [Self::Agent, Self::Schedule, Self::Visits];
 
     /// Its name, as the agenda keeps it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Agent => "agent",
             Self::Schedule => "schedule",
+            Self::Visits => "visits",
         }
     }
 }
@@ -193,6 +197,8 @@ pub enum Answer {
     Event(Arc<Body>),
     /// Messages of the past.
     History(History),
+    /// Statistics, with what is written down of them.
+    Stats(Wanted),
     /// A value, to the cluster itself.
     Value(Value),
 }
@@ -315,6 +321,11 @@ pub trait Machine: Default + Clone + Serialize + DeserializeOwned + Send + Unpin
     /// The line of those who wait, for a queue; `cause` tells what changed it.
     fn line(&self, _at: &Moment<'_>) -> Option<Line> {
         None
+    }
+
+    /// Whether a record may have changed the line.
+    fn moves_line(_record: &Self::Record) -> bool {
+        true
     }
 
     /// The realm that this belongs to, whose members decide over it.

@@ -19,13 +19,20 @@ mod appointment;
 mod audience;
 mod decide;
 mod records;
+pub mod stats;
 #[cfg(test)]
 mod tests;
+mod visits;
 
 pub use records::{QueueOrder, QueueRecord};
+use stats::Stats;
+use visits::Visits;
 
 /// How many of those who wait members are shown by name.
 const SHOWN: usize = 100;
+
+/// The kind of records of hours that are over.
+pub const STATS: &str = "stats";
 
 /// How many of those who came back are remembered: the order to take them in may come twice.
 const REMEMBERED: usize = 1024;
@@ -48,6 +55,11 @@ pub struct Queue {
     /// What changed the line last.
     #[serde(default)]
     cause: Option<Text>,
+    #[serde(default, skip_serializing_if = "Stats::is_empty")]
+    stats: Stats,
+    /// Visits since the last that were recorded.
+    #[serde(skip)]
+    visits: Visits,
     deleted: bool,
 }
 
@@ -154,16 +166,21 @@ impl Machine for Queue {
     }
 
     fn decide(&self, at: &Moment<'_>, input: Input<QueueOrder>) -> Decision {
-        match input {
-            Input::Action(..) if !self.exists() => Err(Self::absent(at.id)),
-            Input::Action(actor, Action::Queue(action), _) => self.act(at, &actor, action),
-            Input::Action(actor, Action::Member(action), _) => self.manage(at, &actor, action),
-            Input::Action(..) => Err(Rejection::new(ErrorType::ActionNotSupported)),
-            Input::Order(order) => Ok(self.obey(at, order)),
+        let mut step = match input {
+            Input::Action(..) if !self.exists() => return Err(Self::absent(at.id)),
+            Input::Action(actor, Action::Queue(action), _) => self.act(at, &actor, action)?,
+            Input::Action(actor, Action::Member(action), _) => self.manage(at, &actor, action)?,
+            Input::Action(..) => return Err(Rejection::new(ErrorType::ActionNotSupported)),
+            Input::Order(order) => self.obey(at, order),
+        };
+        if !step.records.is_empty() {
+            let due = self.stats.due(at.now);
+            step.records.extend(due.map(|(hour, sums)| QueueRecord::Settled { hour, sums }));
         }
+        Ok(step)
     }
 
-    fn apply(&mut self, _seq: u64, _time: u64, record: &QueueRecord) {
+    fn apply(&mut self, _seq: u64, time: u64, record: &QueueRecord) {
         match record.clone() {
             QueueRecord::Created { realm, attrs } => {
                 self.realm = Some(realm);
@@ -181,6 +198,7 @@ impl Machine for Queue {
                 self.members.remove(&user);
             }
             QueueRecord::Requested { waiter } => {
+                self.stats.requested(time);
                 self.waiting.push_back(waiter);
                 self.cause = Some("audience_request".into());
             }
@@ -190,19 +208,40 @@ impl Machine for Queue {
                 self.cause = Some("audience_request".into());
             }
             QueueRecord::Transferred { waiter, seq } => {
+                self.stats.requested(time);
                 self.remember(&waiter, seq);
                 self.waiting.push_back(waiter);
                 self.cause = Some("audience_request".into());
             }
-            QueueRecord::Accepted { audience, .. } => {
+            QueueRecord::Accepted { audience, share, .. } => {
+                if let Some(share) = share {
+                    let waiter = self.waiting.iter().find(|waiter| waiter.audience == audience);
+                    let since = waiter.map_or(time, |waiter| waiter.since);
+                    self.stats.waited(time, since);
+                    self.stats.count(&share, 1);
+                }
                 self.waiting.retain(|waiter| waiter.audience != audience);
                 self.cause = Some("audience_accept_peer".into());
             }
             QueueRecord::Dropped { audience, cause } => {
+                if let Some(waiter) = self.waiting.iter().find(|waiter| waiter.audience == audience) {
+                    self.stats.dropped(time, waiter.since);
+                }
                 self.waiting.retain(|waiter| waiter.audience != audience);
                 self.cause = Some(cause);
             }
-            QueueRecord::AudienceCreated { .. } | QueueRecord::Registered { .. } => {}
+            QueueRecord::AudienceCreated { share, .. } => self.stats.count(&share, 1),
+            QueueRecord::Registered { .. } => self.stats.registered(time),
+            QueueRecord::Visited { described, stages } => {
+                self.stats.visited(time, described, &stages);
+                self.visits = Visits::default();
+            }
+            QueueRecord::Tallied { conversation, seq, before, after } => {
+                self.stats.count(&before, -1);
+                self.stats.count(&after, 1);
+                self.stats.remember(conversation, seq);
+            }
+            QueueRecord::Settled { hour, sums } => self.stats.settle(hour, &sums),
             QueueRecord::Deleted { .. } => {
                 self.waiting.clear();
                 self.members.clear();
@@ -266,6 +305,9 @@ impl Machine for Queue {
             | QueueRecord::Transferred { .. }
             | QueueRecord::Accepted { .. }
             | QueueRecord::AudienceCreated { .. }
+            | QueueRecord::Visited { .. }
+            | QueueRecord::Tallied { .. }
+            | QueueRecord::Settled { .. }
             | QueueRecord::Dropped { .. } => Vec::new(),
         }
     }
@@ -273,6 +315,7 @@ impl Machine for Queue {
     fn rings(timer: Timer) -> Option<QueueOrder> {
         match timer {
             Timer::Schedule => Some(QueueOrder::Hours),
+            Timer::Visits => Some(QueueOrder::Count),
             Timer::Agent => None,
         }
     }
@@ -283,7 +326,38 @@ impl Machine for Queue {
             QueueRecord::Registered { waiter, .. } => {
                 Columns { kind: "registration".into(), author: waiter.user.clone(), flags: 0 }
             }
+            QueueRecord::Settled { .. } => Columns { kind: STATS.into(), ..Columns::default() },
             _ => Columns { kind: "queue".into(), ..Columns::default() },
+        }
+    }
+
+    fn absorbs(input: &Input<QueueOrder>) -> bool {
+        matches!(input, Input::Order(QueueOrder::Visit { .. }))
+    }
+
+    fn absorb(&mut self, input: &Input<QueueOrder>) {
+        if let Input::Order(QueueOrder::Visit { command, described, stage }) = input {
+            self.visits.add(command.clone(), *described, stage.as_ref());
+        }
+    }
+
+    fn moves_line(record: &QueueRecord) -> bool {
+        match record {
+            QueueRecord::Registered { .. }
+            | QueueRecord::AudienceCreated { .. }
+            | QueueRecord::Visited { .. }
+            | QueueRecord::Tallied { .. }
+            | QueueRecord::Settled { .. } => false,
+            QueueRecord::Created { .. }
+            | QueueRecord::Changed { .. }
+            | QueueRecord::MemberJoined { .. }
+            | QueueRecord::MemberParted { .. }
+            | QueueRecord::Requested { .. }
+            | QueueRecord::Transferred { .. }
+            | QueueRecord::Returned { .. }
+            | QueueRecord::Accepted { .. }
+            | QueueRecord::Dropped { .. }
+            | QueueRecord::Deleted { .. } => true,
         }
     }
 

@@ -7,6 +7,7 @@ mod tags;
 #[cfg(test)]
 mod tests;
 mod views;
+mod visits;
 
 pub use records::{RealmOrder, RealmRecord};
 pub use tags::Tags;

@@ -52,6 +52,8 @@ pub enum Right {
     ManageTags,
     /// Serve a queue: see who waits, accept.
     ServeQueue,
+    /// See a queue's statistics.
+    SeeStats,
     /// Make an audience in a queue without a customer.
     CreateAudience,
     /// Change a queue's settings and members, delete it.
@@ -75,6 +77,7 @@ pub const TABLE: &[(Right, Standing)] = &[
     (Right::SeeTags, Standing::RealmMember),
     (Right::ManageTags, Standing::Operator),
     (Right::ServeQueue, Standing::Member),
+    (Right::SeeStats, Standing::Member),
     (Right::CreateAudience, Standing::Member),
     (Right::ManageQueue, Standing::Operator),
 ];

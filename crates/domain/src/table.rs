@@ -14,6 +14,7 @@ use std::sync::Arc;
 pub(crate) const ID: &str = "00aaaaaaaaaaaaaaaa";
 
 pub(crate) struct Table<M: Machine> {
+    pub(crate) id: Id,
     pub(crate) entity: Entity<M>,
     pub(crate) realm: Option<Realm>,
     pub(crate) now: u64,
@@ -24,7 +25,7 @@ pub(crate) type Given<M> = Result<Step<Entry<<M as Machine>::Record>>, Rejection
 
 impl<M: Machine> Table<M> {
     pub(crate) fn new() -> Self {
-        Self { entity: Entity::default(), realm: None, now: 1_000_000, next_action: 0 }
+        Self { id: ID.into(), entity: Entity::default(), realm: None, now: 1_000_000, next_action: 0 }
     }
 
     /// A user acts, by a header without its action id.
@@ -64,7 +65,7 @@ impl<M: Machine> Table<M> {
 
     fn give(&mut self, input: Input<M::Order>) -> Given<M> {
         self.now += 1_000_000;
-        let id = Id::from(ID);
+        let id = self.id.clone();
         let at = self.entity.moment(self.now, &id, self.realm.as_ref());
         let absorbed = input.clone();
         match self.entity.decide(&at, input)? {

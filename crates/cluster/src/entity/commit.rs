@@ -200,7 +200,7 @@ impl<M: Machine> EntityActor<M> {
                         Job::Act(act) => Some(act.asker.clone()),
                         _ => None,
                     };
-                    changed |= !records.is_empty();
+                    changed |= records.iter().any(|entry| M::moves_line(&entry.record));
                     for (seq, entry) in (first..).zip(&records) {
                         let views = M::views(&self.stream.id, seq, batch.now, entry);
                         // The first record answers; what shows nothing is answered by other means.
@@ -260,6 +260,13 @@ impl<M: Machine> EntityActor<M> {
                 Job::Act(act) => match answer {
                     Answer::Event(body) => self.answer(&act.asker, Outcome::Events(vec![(body, None)])),
                     Answer::Value(value) => self.answer(&act.asker, Outcome::Value(value)),
+                    Answer::Stats(wanted) => {
+                        let (hub, stream, asker) = (self.hub.clone(), self.stream.clone(), act.asker.clone());
+                        actix::spawn(async move {
+                            let outcome = crate::stats::load(hub.store(), stream, wanted).await;
+                            hub.send(&asker.seat.clone(), Letter::Answer(asker, outcome));
+                        });
+                    }
                     Answer::History(wanted) => {
                         let (hub, stream, asker) = (self.hub.clone(), self.stream.clone(), act.asker.clone());
                         actix::spawn(async move {

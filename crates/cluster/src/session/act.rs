@@ -306,6 +306,7 @@ pub(crate) fn target(action: &Action, user: &Id) -> Result<Stream, Rejection> {
         }
         Action::Realm(RealmAction::DescribeRealm(of)) => Stream::realm(&of.realm_id),
         Action::Realm(RealmAction::DescribeRealmQueues(of)) => Stream::realm(&of.realm_id),
+        Action::Realm(RealmAction::Track(of)) => Stream::realm(&of.realm_id),
         Action::Realm(RealmAction::UpdateRealm(of)) => Stream::realm(&of.realm_id),
         Action::Realm(RealmAction::DeleteRealm(of)) => Stream::realm(&of.realm_id),
         Action::Realm(RealmAction::CreateQueue(of)) => Stream::realm(&of.realm_id),
@@ -323,6 +324,7 @@ pub(crate) fn target(action: &Action, user: &Id) -> Result<Stream, Rejection> {
         Action::Queue(QueueAction::DescribeQueue(of)) => Stream::queue(&of.queue_id),
         Action::Queue(QueueAction::RequestAudience(of)) => Stream::queue(&of.queue_id),
         Action::Queue(QueueAction::AcceptAudience(of)) => Stream::queue(&of.queue_id),
+        Action::Queue(QueueAction::GetQueueStats(of)) => Stream::queue(&of.queue_id),
         Action::Queue(QueueAction::CreateAudience(of)) => Stream::queue(&of.queue_id),
         Action::Queue(QueueAction::RegisterAudience(of)) => Stream::queue(&of.queue_id),
         Action::Conversation(of) => match of {

@@ -5,6 +5,7 @@ use super::decide::{joined, joined_by, parted};
 use super::records::{ConversationRecord, Member};
 use super::{Conversation, Form};
 use crate::machine::{Command, Due, Emit, Moment, Step, Timer};
+use crate::queue::stats::Share;
 use crate::schedule;
 use crate::view::Stream;
 use levee_proto::attrs::{ChannelAttrs, ChannelMemberAttrs, UserAttrs};
@@ -20,13 +21,14 @@ pub(super) struct Opening {
     pub(super) command: Option<Command>,
     pub(super) accepted: u64,
     pub(super) source: Option<Object>,
+    pub(super) share: Option<Share>,
     pub(super) made: Option<(Id, Command)>,
 }
 
 impl Conversation {
     /// Opens, or takes in whoever accepted the audience after its agent had vanished.
     pub(super) fn open(&self, at: &Moment<'_>, opening: Opening) -> Step<ConversationRecord> {
-        let Opening { realm, attrs, members, metadata, command, accepted, source, made } = opening;
+        let Opening { realm, attrs, members, metadata, command, accepted, source, share, made } = opening;
         let members = members.into_iter().map(|(id, user, attrs)| {
             let attrs = ChannelMemberAttrs { since: Some(at.now / 1_000_000), ..attrs };
             (id, Member { user, attrs, ..Member::default() })
@@ -48,12 +50,19 @@ impl Conversation {
                     // The queue has checked that it is valid.
                     step.emits.extend(schedule::keep(attrs.schedule.as_ref(), &mut None, at.now));
                 }
-                step.records.push(ConversationRecord::Opened { realm, attrs, members, metadata, accepted });
+                step.records.push(ConversationRecord::Opened {
+                    realm,
+                    attrs,
+                    members,
+                    metadata,
+                    accepted,
+                    share,
+                });
                 let info = |source| Self::info("ninchat.com/info/transfer/source", &Value::Object(source));
                 step.records.extend(source.map(info));
             }
             Form::Channel if accepted > self.accepted => {
-                step.records.push(ConversationRecord::Accepted { accepted });
+                step.records.push(ConversationRecord::Accepted { accepted, share });
                 if self.attrs.suspended.is_some() {
                     // The customer had left too, for the queue.
                     let attrs = ChannelAttrs { suspended: None, ..self.attrs.clone() };

@@ -120,6 +120,7 @@ impl Conversation {
             members,
             metadata: None,
             accepted: 0,
+            share: None,
         };
         let mut step = Step::record(record).and(joined(at, &actor.user, actor.command()));
         step.emits.extend(timer);
@@ -304,8 +305,19 @@ impl Conversation {
 
     pub(super) fn obey(&self, at: &Moment<'_>, order: ConversationOrder) -> Step<ConversationRecord> {
         match order {
-            ConversationOrder::Open { realm, attrs, members, metadata, command, accepted, source, made } => {
-                let opening = Opening { realm, attrs, members, metadata, command, accepted, source, made };
+            ConversationOrder::Open {
+                realm,
+                attrs,
+                members,
+                metadata,
+                command,
+                accepted,
+                source,
+                share,
+                made,
+            } => {
+                let opening =
+                    Opening { realm, attrs, members, metadata, command, accepted, source, share, made };
                 self.open(at, opening)
             }
             ConversationOrder::Look => self.look_for_agent(at),

@@ -7,6 +7,7 @@ mod info;
 mod join;
 mod members;
 mod records;
+mod share;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -15,6 +16,7 @@ mod views;
 pub use records::{ConversationOrder, ConversationRecord, Member, Part};
 
 use crate::machine::{Columns, Entry, Glance, Input, Machine, Moment, Step, Timer};
+use crate::queue::stats::Share;
 use crate::rights::{Right, Standing};
 use crate::view::View;
 use levee_proto::attrs::ChannelAttrs;
@@ -43,6 +45,9 @@ pub struct Conversation {
     /// The queue's record by which the audience was accepted last.
     #[serde(default)]
     accepted: u64,
+    /// What the audience counts for in the queue's statistics.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    share: Option<Share>,
     /// The customer is about to go to another queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     transfer: Option<transfer::Transfer>,
@@ -134,13 +139,14 @@ impl Machine for Conversation {
             Input::Action(..) => return Err(Rejection::new(ErrorType::ActionNotSupported)),
             Input::Order(order) => self.obey(at, order),
         };
-        Ok(self.with_infos(step))
+        Ok(self.with_tally(at, self.with_infos(step)))
     }
 
     fn apply(&mut self, seq: u64, time: u64, record: &ConversationRecord) {
         self.unstored = 0;
+        self.share = share::after(self.share.take(), self.attrs.requester_id.as_ref(), time, record);
         match record.clone() {
-            ConversationRecord::Opened { realm, attrs, members, metadata, accepted } => {
+            ConversationRecord::Opened { realm, attrs, members, metadata, accepted, .. } => {
                 self.form = Form::Channel;
                 self.accepted = accepted;
                 self.realm = realm;
@@ -148,7 +154,7 @@ impl Machine for Conversation {
                 self.metadata = metadata;
                 self.members = members.into_iter().map(|(id, m)| (id, Member { joined: seq, ..m })).collect();
             }
-            ConversationRecord::Accepted { accepted } => self.accepted = accepted,
+            ConversationRecord::Accepted { accepted, .. } => self.accepted = accepted,
             ConversationRecord::DialogueOpened { members } => {
                 self.form = Form::Dialogue;
                 self.members = members.into_iter().collect();
@@ -284,6 +290,7 @@ impl Machine for Conversation {
         match timer {
             Timer::Agent => Some(ConversationOrder::Look),
             Timer::Schedule => Some(ConversationOrder::Hours),
+            Timer::Visits => None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! What happens in a conversation, and what others order of one.
 
 use crate::machine::Command;
+use crate::queue::stats::Share;
 use bytes::Bytes;
 use levee_proto::attrs::{ChannelAttrs, ChannelMemberAttrs, DialogueMemberAttrs, UserAttrs};
 use levee_proto::{Id, Object, Text};
@@ -51,6 +52,9 @@ pub enum ConversationOrder {
         /// Where the customer was transferred from.
         #[serde(default)]
         source: Option<Object>,
+        /// What it counts for.
+        #[serde(default)]
+        share: Option<Share>,
         /// Who made it without a customer, and the command that is answered.
         #[serde(default)]
         made: Option<(Id, Command)>,
@@ -113,11 +117,17 @@ pub enum ConversationRecord {
         /// The queue's record by which the audience was accepted; 0 for other channels.
         #[serde(default, skip_serializing_if = "is_zero")]
         accepted: u64,
+        /// What it counts for in the queue's statistics.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        share: Option<Share>,
     },
     /// The audience was accepted again, after its agent had vanished.
     Accepted {
         /// The queue's record by which.
         accepted: u64,
+        /// What it counts for from now on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        share: Option<Share>,
     },
     /// A dialogue began.
     DialogueOpened {

@@ -1,6 +1,7 @@
 //! Audiences that nobody waits for: made by an agent, or asked for without a chat. And what both have in common
 //! with those that somebody waits for.
 
+use super::stats::Share;
 use super::*;
 use crate::conversation::Conversation;
 use crate::found::Found;
@@ -111,15 +112,17 @@ impl Queue {
         attrs.audience_id = Some(audience.clone());
         attrs.queue_id = Some(at.id.clone());
         let channel = Conversation::of_audience(&audience);
+        let share = Share::new(&create.user_id, None, at.now);
         let order = json!({"Open": {
             "realm": self.realm,
             "attrs": attrs,
             "members": [[create.user_id, agent.user, {"operator": true}]],
             "metadata": null,
             "command": null,
+            "share": share,
             "made": actor.command().map(|command| (&actor.user, command)),
         }});
-        let record = QueueRecord::AudienceCreated { audience, agent: create.user_id };
+        let record = QueueRecord::AudienceCreated { audience, share };
         Ok(Step::record(record).and(Emit::Forward(Stream::conversation(&channel), order)))
     }
 }

@@ -1,5 +1,6 @@
 //! What a queue decides.
 
+use super::stats::Share;
 use super::*;
 use crate::conversation::Conversation;
 use crate::{schedule, settings};
@@ -9,7 +10,22 @@ impl Queue {
         let standing = self.standing(at, &actor.user);
         let denied = || Err(Rejection::denied().about("queue_id", at.id));
         match action {
-            QueueAction::DescribeQueue(_) => Ok(Step::emit(Answer::event(&self.found(at, &actor.user)))),
+            QueueAction::DescribeQueue(_) => {
+                let mut step = Step::emit(Answer::event(&self.found(at, &actor.user)));
+                // Its own people are no visitors.
+                if standing < Standing::RealmMember {
+                    let visit =
+                        json!({"Visit": {"command": actor.command(), "described": true, "stage": null}});
+                    step.emits.push(Emit::Tell(Stream::queue(at.id), visit));
+                }
+                Ok(step)
+            }
+            QueueAction::GetQueueStats(get) => {
+                if !standing.may(Right::SeeStats) {
+                    return denied();
+                }
+                Ok(Step::emit(Emit::Answer(Answer::Stats(self.stats.wanted(at, &get)?))))
+            }
             QueueAction::UpdateQueue(update) => {
                 let realm = self.realm.clone().unwrap_or_default();
                 let mut attrs = self.attrs.clone();
@@ -109,6 +125,7 @@ impl Queue {
             return Err(Rejection::denied().because("nobody accepts themselves"));
         }
         let channel = Conversation::of_audience(&waiter.audience);
+        let share = Share::new(&actor.user, waiter.metadata.as_ref(), at.now);
         let order = json!({"Open": {
             "realm": self.realm,
             "attrs": {"audience_id": waiter.audience, "queue_id": at.id, "requester_id": waiter.user,
@@ -122,8 +139,10 @@ impl Queue {
             "command": actor.command(),
             "accepted": at.seq + 1,
             "source": waiter.source,
+            "share": share,
         }});
-        let record = QueueRecord::Accepted { audience: waiter.audience.clone(), agent: actor.user.clone() };
+        let (audience, agent) = (waiter.audience.clone(), actor.user.clone());
+        let record = QueueRecord::Accepted { audience, agent, share: Some(share) };
         Ok(Step::record(record)
             .and(Emit::Forward(Stream::conversation(&channel), order))
             .and(waits_not(at.id, waiter)))
@@ -239,6 +258,17 @@ impl Queue {
             QueueOrder::RealmGone if self.exists() => self.delete(at),
             QueueOrder::MemberGone { .. } | QueueOrder::RealmGone => Step::nothing(),
             QueueOrder::Hours => self.keep_hours(at),
+            QueueOrder::Visit { .. } if !self.exists() => Step::nothing(),
+            QueueOrder::Visit { .. } => self.visit(at),
+            QueueOrder::Count => self.count_visits(),
+            QueueOrder::Tally { conversation, seq, .. }
+                if !self.exists() || self.stats.knows(&conversation, seq) =>
+            {
+                Step::nothing()
+            }
+            QueueOrder::Tally { conversation, seq, before, after } => {
+                Step::record(QueueRecord::Tallied { conversation, seq, before, after })
+            }
         }
     }
 

@@ -1,10 +1,12 @@
 //! What happens to a queue, and what others order of one.
 
 use super::Waiter;
+use super::stats::{Hour, Share};
 use crate::machine::Command;
 use levee_proto::attrs::{QueueAttrs, QueueAttrsPatch, UserAttrs};
 use levee_proto::{Id, Object, Text};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What others order of a queue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,6 +60,28 @@ pub enum QueueOrder {
     },
     /// Open or close, if the schedule says so.
     Hours,
+    /// Somebody visits who asks for no audience; may be lost.
+    Visit {
+        /// The command that did it.
+        command: Option<Command>,
+        /// Whether the queue was described to them.
+        described: bool,
+        /// How far they have come.
+        stage: Option<Text>,
+    },
+    /// Record the visits that were counted.
+    Count,
+    /// An audience of this queue counts for something else.
+    Tally {
+        /// Its conversation.
+        conversation: Id,
+        /// The conversation's record: what comes twice is told by it.
+        seq: u64,
+        /// What it counted for.
+        before: Share,
+        /// What it counts for now.
+        after: Share,
+    },
     /// A user is no member of the realm any more.
     MemberGone {
         /// Who.
@@ -131,13 +155,43 @@ pub enum QueueRecord {
         audience: Id,
         /// Who took them.
         agent: Id,
+        /// What it counts for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        share: Option<Share>,
     },
     /// An agent made an audience without a customer.
     AudienceCreated {
         /// The audience.
         audience: Id,
-        /// Who serves it.
-        agent: Id,
+        /// What it counts for.
+        share: Share,
+    },
+    /// People visited who asked for no audience.
+    Visited {
+        /// How often the queue was described.
+        #[serde(default)]
+        described: u64,
+        /// How often each stage was reported.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        stages: BTreeMap<Text, u64>,
+    },
+    /// An audience counts for something else.
+    Tallied {
+        /// Its conversation.
+        conversation: Id,
+        /// The conversation's record.
+        seq: u64,
+        /// What it counted for.
+        before: Share,
+        /// What it counts for now.
+        after: Share,
+    },
+    /// The sums of an hour that is over, or what came to it afterwards.
+    Settled {
+        /// The hour, by its number since 1970.
+        hour: u64,
+        /// The sums.
+        sums: Hour,
     },
     /// Somebody left a contact request.
     Registered {

@@ -1,6 +1,6 @@
 //! What a realm decides.
 
-use super::{Decision, Realm, RealmRecord};
+use super::{Decision, Realm, RealmRecord, visits};
 use crate::found::Found;
 use crate::machine::{Actor, Answer, Emit, Machine, Moment, Step};
 use crate::rights::{Right, Standing};
@@ -52,9 +52,20 @@ impl Realm {
             }
             RealmAction::DescribeRealmQueues(describe) => {
                 // Which queues there are; the session asks each for the rest, and follows it.
-                let wanted = |id: &&Id| describe.queue_ids.as_ref().is_none_or(|some| some.contains(*id));
-                let queues: Vec<_> = self.queues.iter().filter(wanted).collect();
-                Ok(Step::emit(Emit::Answer(Answer::Value(json!([at.id, queues])))))
+                let stage = describe.track_stage.as_ref();
+                visits::check(stage, describe.track_metadata.as_ref())?;
+                let queues = self.wanted_queues(describe.queue_ids.as_ref());
+                let step = Step::emit(Emit::Answer(Answer::Value(json!([at.id, queues]))));
+                // Its own people are no visitors.
+                let visits = standing < Standing::RealmMember;
+                Ok(if visits { visits::tell(step, actor, &queues, true, stage) } else { step })
+            }
+            RealmAction::Track(track) => {
+                let stage = Some(&track.track_stage);
+                visits::check(stage, Some(&track.track_metadata))?;
+                let queues = self.wanted_queues(track.queue_ids.as_ref());
+                let step = Step::emit(Answer::event(&events::Ack::default()));
+                Ok(visits::tell(step, actor, &queues, false, stage))
             }
             RealmAction::UpdateRealm(update) => {
                 if !standing.may(Right::ManageRealm) {

@@ -102,7 +102,6 @@ actions! {
             "begin_ice" => BeginIce,
         }
         planned {
-            "track" => Track,
             "discover_jitsi" => DiscoverJitsi,
             "search" => Search,
             "search_users" => SearchUsers,
@@ -138,6 +137,7 @@ actions! {
             "create_realm" => CreateRealm,
             "describe_realm" => DescribeRealm,
             "describe_realm_queues" => DescribeRealmQueues,
+            "track" => Track,
             "update_realm" => UpdateRealm,
             "delete_realm" => DeleteRealm,
             "create_queue" => CreateQueue,
@@ -157,11 +157,11 @@ actions! {
             "describe_queue" => DescribeQueue,
             "request_audience" => RequestAudience,
             "accept_audience" => AcceptAudience,
+            "get_queue_stats" => GetQueueStats,
             "create_audience" => CreateAudience,
             "register_audience" => RegisterAudience,
         }
         planned {
-            "get_queue_stats" => GetQueueStats,
             "describe_queue_transcripts" => DescribeQueueTranscripts,
             "delete_queue_transcripts" => DeleteQueueTranscripts,
         }

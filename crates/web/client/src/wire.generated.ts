@@ -263,13 +263,6 @@ export interface ActionParams {
   describe_conn: object;
   /** Asks for STUN and TURN servers with temporary credentials. */
   begin_ice: object;
-  /** Reports a visitor's stage for statistics. Planned: answered with `action_not_supported`. */
-  track: {
-    realm_id: string;
-    track_metadata: JsonObject;
-    track_stage: string;
-    queue_ids?: string[];
-  };
   /** Asks for a group video room. Planned: answered with `action_not_supported`. */
   discover_jitsi: {
     channel_id?: string;
@@ -395,6 +388,13 @@ export interface ActionParams {
     track_metadata?: JsonObject;
     track_stage?: string;
   };
+  /** Reports a visitor's stage for statistics. */
+  track: {
+    realm_id: string;
+    track_metadata: JsonObject;
+    track_stage: string;
+    queue_ids?: string[];
+  };
   /** Changes a realm's attributes and settings. */
   update_realm: {
     realm_id: string;
@@ -458,6 +458,12 @@ export interface ActionParams {
     queue_id: string;
     audience_id?: string;
   };
+  /** Asks for hourly statistics. */
+  get_queue_stats: {
+    queue_id: string;
+    stats_length: number;
+    stats_hour?: string;
+  };
   /** Makes an audience channel without a request. */
   create_audience: {
     queue_id: string;
@@ -468,12 +474,6 @@ export interface ActionParams {
   register_audience: {
     queue_id: string;
     audience_metadata?: JsonObject;
-  };
-  /** Asks for hourly statistics. Planned: answered with `action_not_supported`. */
-  get_queue_stats: {
-    queue_id: string;
-    stats_length: number;
-    stats_hour?: string;
   };
   /** Lists a queue's finished audiences. Planned: answered with `action_not_supported`. */
   describe_queue_transcripts: {
