@@ -2,13 +2,14 @@
 
 use crate::hub::Hub;
 use crate::letter::{Act, Asker, Job, Outcome};
+use crate::places;
 use bytes::Bytes;
 use levee_domain::machine::Actor;
 use levee_domain::view::Stream;
 use levee_proto::attrs::UserAttrs;
 use levee_proto::{
     Action, ConversationAction, Envelope, ErrorType, Id, QueueAction, RealmAction, Rejection, SessionAction,
-    UserAction, ids,
+    Text, UserAction, ids,
 };
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -40,6 +41,8 @@ pub struct Caller {
     pub user: Id,
     /// What others may know of them.
     pub card: Arc<UserAttrs>,
+    /// Their address.
+    pub address: Text,
 }
 
 impl Hub {
@@ -59,7 +62,7 @@ impl Hub {
         let caller = match &envelope.puppet_id {
             Some(puppet) => {
                 let card = self.puppet(puppet, &caller.user).await?;
-                Caller { user: puppet.clone(), card }
+                Caller { user: puppet.clone(), card, address: caller.address }
             }
             None => caller,
         };
@@ -91,6 +94,7 @@ impl Hub {
             other => crate::session::target(other, &caller.user)?,
         };
         let found = self.find_out(&action, &caller.user).await?;
+        let origin = places::origin(&action, &caller.address, self.shared.options.places.as_deref());
         let token: Id = compact_str::format_compact!("call-{:032x}", rand::random::<u128>());
         let (sender, receiver) = oneshot::channel();
         self.calls.0.borrow_mut().insert(token.clone(), sender);
@@ -102,6 +106,7 @@ impl Hub {
                 action_id: None,
                 card: caller.card,
                 message_types: Arc::from([levee_proto::Text::from("*")]),
+                origin,
                 found,
             },
             name: envelope.action.clone(),

@@ -114,7 +114,7 @@ impl Hub {
         }
         let card = self.ask(Stream::user(&user), json!({"Identify": {"proof": proof}})).await?;
         let card = serde_json::from_value(card).map_err(|_| denied())?;
-        Ok(crate::call::Caller { user, card: Arc::new(card) })
+        Ok(crate::call::Caller { user, address: Text::default(), card: Arc::new(card) })
     }
 
     /// Opens a session and gives it a connection. `session_created` comes by that connection.

@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod node;
 mod nonces;
 mod placement;
+pub mod places;
 mod post;
 pub mod publish;
 mod puppets;

@@ -5,6 +5,7 @@ mod leases;
 use crate::hub::{Hub, HubActor, Run, Shared};
 use crate::letter::Letter;
 use crate::metrics::Metrics;
+use crate::places::Places;
 use actix::prelude::*;
 use levee_bus::{Bus, Inbox, Incoming};
 use levee_domain::ice::IceServers;
@@ -71,6 +72,8 @@ pub struct NodeOptions {
     pub drain_over: Duration,
     /// Servers that help browsers find a way to each other.
     pub ice: IceServers,
+    /// Where addresses are, if the operator has a file that says it.
+    pub places: Option<Arc<Places>>,
 }
 
 impl Default for NodeOptions {
@@ -87,6 +90,7 @@ impl Default for NodeOptions {
             public_address: Id::default(),
             drain_over: Duration::ZERO,
             ice: IceServers::default(),
+            places: None,
         }
     }
 }

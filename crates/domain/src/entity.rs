@@ -146,6 +146,7 @@ mod tests {
             action_id: Some(6),
             card: Arc::default(),
             message_types: Arc::default(),
+            origin: None,
             found: None,
         };
         let command = Command { session, action_id: 5 };

@@ -32,6 +32,9 @@ pub struct Actor {
     pub card: Arc<UserAttrs>,
     /// The message types that the session takes.
     pub message_types: Arc<[Text]>,
+    /// Where the action came from, if it is one that asks for an audience: an address and what is known of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Object>,
     /// What was found out for the action.
     #[serde(default)]
     pub found: Option<Found>,

@@ -15,6 +15,8 @@ pub(crate) const ID: &str = "00aaaaaaaaaaaaaaaa";
 
 pub(crate) struct Table<M: Machine> {
     pub(crate) id: Id,
+    /// Where those who act are.
+    pub(crate) origin: Option<levee_proto::Object>,
     pub(crate) entity: Entity<M>,
     pub(crate) realm: Option<Realm>,
     pub(crate) now: u64,
@@ -25,7 +27,14 @@ pub(crate) type Given<M> = Result<Step<Entry<<M as Machine>::Record>>, Rejection
 
 impl<M: Machine> Table<M> {
     pub(crate) fn new() -> Self {
-        Self { id: ID.into(), entity: Entity::default(), realm: None, now: 1_000_000, next_action: 0 }
+        Self {
+            id: ID.into(),
+            origin: None,
+            entity: Entity::default(),
+            realm: None,
+            now: 1_000_000,
+            next_action: 0,
+        }
     }
 
     /// A user acts, by a header without its action id.
@@ -52,6 +61,7 @@ impl<M: Machine> Table<M> {
             action_id,
             card: Arc::new(card.clone()),
             message_types: Arc::from(["ninchat.com/*".into()]),
+            origin: self.origin.clone(),
             found: header["user_id"].as_str().map(|peer| Found::Peer(peer.into(), Arc::new(card))),
         };
         let parts = parts.iter().map(|part| Bytes::copy_from_slice(part.as_bytes())).collect();

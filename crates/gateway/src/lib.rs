@@ -4,6 +4,7 @@
 //! holds no chat logic, and never touches the store or the bus.
 
 mod accept;
+mod client_address;
 mod http;
 mod pages;
 mod poll;
@@ -14,7 +15,11 @@ pub use accept::{Gateway, GatewayError};
 
 pub use levee_web::is_built as pages_are_built;
 
+use actix_http::header::HeaderMap;
+use ipnetwork::IpNetwork;
 use levee_cluster::Node;
+use levee_proto::Text;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -25,6 +30,8 @@ pub struct GatewayOptions {
     pub public_addresses: Vec<String>,
     /// How many connections may be open at a time; further ones wait in the kernel.
     pub max_connections: usize,
+    /// Proxies that are believed whom they name in `X-Forwarded-For`.
+    pub trusted_proxies: Vec<IpNetwork>,
     /// Where pages may come from that talk to the console's endpoints, beside this server itself.
     pub allowed_origins: Vec<String>,
     /// The demo's realm: its shop page is served then.
@@ -42,6 +49,11 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    /// The address of whoever sent a request.
+    pub(crate) fn client_address(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Text {
+        client_address::of(peer, headers, &self.options.trusted_proxies)
+    }
+
     /// A number for a connection, unlike any other's.
     pub(crate) fn connection_number(&self) -> u64 {
         self.next_connection.fetch_add(1, Ordering::Relaxed)

@@ -1,14 +1,14 @@
 //! Long polling: one action a request, events by way of `resume_session`, JSONP where asked for.
 
 use crate::Shared;
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use levee_cluster::letter::Relayed;
 use levee_cluster::relay::{self, Answer, Place};
 use levee_cluster::session::Numbered;
 use levee_cluster::{Connection, SessionMessage};
 use levee_proto::envelope::Splice;
-use levee_proto::{Body, Envelope, ErrorType, Rejection, limits};
+use levee_proto::{Body, Envelope, ErrorType, Rejection, Text, limits};
 use serde::Deserialize;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -36,19 +36,33 @@ pub(crate) struct Query {
 pub(crate) async fn get(
     context: web::Data<Shared>,
     arbiter: web::Data<u16>,
+    request: HttpRequest,
     query: web::Query<Query>,
 ) -> HttpResponse {
     let Some(data) = &query.data else { return HttpResponse::BadRequest().body("data is missing\n") };
-    poll(context.get_ref(), **arbiter, Bytes::copy_from_slice(data.as_bytes()), query.callback.as_deref())
-        .await
+    let from = context.client_address(request.peer_addr(), request.headers());
+    let data = Bytes::copy_from_slice(data.as_bytes());
+    poll(context.get_ref(), **arbiter, from, data, query.callback.as_deref()).await
 }
 
 /// Answers `POST /v2/poll`: the official client for Go sends the action as the body, and names no content type.
-pub(crate) async fn post(context: web::Data<Shared>, arbiter: web::Data<u16>, action: Bytes) -> HttpResponse {
-    poll(context.get_ref(), **arbiter, action, None).await
+pub(crate) async fn post(
+    context: web::Data<Shared>,
+    arbiter: web::Data<u16>,
+    request: HttpRequest,
+    action: Bytes,
+) -> HttpResponse {
+    let from = context.client_address(request.peer_addr(), request.headers());
+    poll(context.get_ref(), **arbiter, from, action, None).await
 }
 
-async fn poll(context: &Shared, arbiter: u16, data: Bytes, callback: Option<&str>) -> HttpResponse {
+async fn poll(
+    context: &Shared,
+    arbiter: u16,
+    from: Text,
+    data: Bytes,
+    callback: Option<&str>,
+) -> HttpResponse {
     if let Some(response) = bad_callback(callback) {
         return response;
     }
@@ -59,7 +73,7 @@ async fn poll(context: &Shared, arbiter: u16, data: Bytes, callback: Option<&str
         // What it asks about has left, or is about to: it shall ask another node.
         return again("the node is stopping\n");
     }
-    let events = match answer(context, arbiter, data).await {
+    let events = match answer(context, arbiter, from, data).await {
         Ok(events) => events,
         Err(Trouble::Refused(rejection, action_id)) => {
             let splice = Splice { action_id, ..Splice::default() };
@@ -90,7 +104,7 @@ impl From<(Rejection, Option<u64>)> for Trouble {
     }
 }
 
-async fn answer(context: &Shared, arbiter: u16, header: Bytes) -> Result<Vec<String>, Trouble> {
+async fn answer(context: &Shared, arbiter: u16, from: Text, header: Bytes) -> Result<Vec<String>, Trouble> {
     let envelope = Envelope::parse(&header)?;
     let action_id = envelope.action_id;
     let refuse = |rejection| Trouble::Refused(rejection, action_id);
@@ -106,7 +120,8 @@ async fn answer(context: &Shared, arbiter: u16, header: Bytes) -> Result<Vec<Str
         let opened = node.on(arbiter, move |hub| async move {
             hub.create_session(create, action_id, Connection::Poll(sender), number).await
         });
-        opened.await.unwrap_or_else(busy).map_err(refuse)?;
+        let session = opened.await.unwrap_or_else(busy).map_err(refuse)?;
+        let _ = session.try_send(SessionMessage::Peer(from));
         let events = tokio::time::timeout(OPENING, receiver).await.ok().and_then(Result::ok);
         return Ok(said(&events.unwrap_or_default()));
     }
@@ -157,6 +172,7 @@ async fn answer(context: &Shared, arbiter: u16, header: Bytes) -> Result<Vec<Str
         return Ok(polled(&events).await);
     }
     let parts = Envelope::inline_payload(&header).map_err(refuse)?;
+    let _ = session.try_send(SessionMessage::Peer(from));
     session.try_send(SessionMessage::Act(Box::new((envelope, header, parts)))).map_err(too_busy)?;
     Ok(Vec::new())
 }

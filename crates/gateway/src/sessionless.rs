@@ -8,6 +8,7 @@ use crate::poll::bad_callback;
 use actix_web::{HttpRequest, HttpResponse, web};
 use answer::{Accepted, Outcome};
 use bytes::Bytes;
+use levee_cluster::call::Caller;
 use levee_proto::{Action, Body, Envelope, ErrorType, Id, Rejection, Text, UserAction, limits};
 use request::Asked;
 use serde::Deserialize;
@@ -41,7 +42,8 @@ pub(crate) async fn get(
         return response;
     }
     let asked = Asked::Inline(Bytes::copy_from_slice(data.as_bytes()));
-    let outcome = call(context.get_ref(), **arbiter, asked).await;
+    let from = context.client_address(request.peer_addr(), request.headers());
+    let outcome = call(context.get_ref(), **arbiter, from, asked).await;
     match &query.callback {
         Some(callback) => answer::script(outcome, callback),
         None => answer::accepted(outcome, &Accepted::of(request.headers())),
@@ -59,11 +61,12 @@ pub(crate) async fn post(
         Ok(asked) => asked,
         Err(refusal) => return refusal.response(),
     };
-    let outcome = call(context.get_ref(), **arbiter, asked).await;
+    let from = context.client_address(request.peer_addr(), request.headers());
+    let outcome = call(context.get_ref(), **arbiter, from, asked).await;
     answer::accepted(outcome, &Accepted::of(request.headers()))
 }
 
-async fn call(context: &Shared, arbiter: u16, asked: Asked) -> Outcome {
+async fn call(context: &Shared, arbiter: u16, from: Text, asked: Asked) -> Outcome {
     let (header, frames) = match asked {
         Asked::Inline(header) if header.len() > limits::HEADER_BYTES + limits::PART_BYTES => {
             return Err((Rejection::malformed("the request is too long"), None));
@@ -101,6 +104,7 @@ async fn call(context: &Shared, arbiter: u16, asked: Asked) -> Outcome {
         .node
         .on(arbiter, move |hub| async move {
             let caller = hub.caller(credentials.caller_id, identity, &auth).await?;
+            let caller = Caller { address: from, ..caller };
             hub.call(caller, envelope, header, parts).await
         })
         .await

@@ -59,7 +59,7 @@ where
     if send_head(&mut framed, response).await.is_err() {
         return;
     }
-    let peer: Text = request.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default().into();
+    let peer = here.context.client_address(request.peer_addr(), &request.head().headers);
     let parts = framed.into_parts();
     let socket = Rc::new(Socket::new(parts.io));
     // A copy, for the buffer itself is far larger than what is in it.

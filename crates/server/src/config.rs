@@ -12,6 +12,7 @@ pub(crate) mod table;
 mod tests;
 mod value;
 
+use ipnetwork::IpNetwork;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -57,6 +58,10 @@ pub(crate) struct Config {
     pub(crate) turn_secret: Secret,
     /// Seconds that credentials for TURN hold.
     pub(crate) turn_ttl_s: u64,
+    /// Proxies that are believed whom they name.
+    pub(crate) trusted_proxies: Vec<IpNetwork>,
+    /// The file of places, if there is one.
+    pub(crate) geoip_database: Option<PathBuf>,
     /// Foreign origins that the console accepts.
     pub(crate) allowed_origins: Vec<String>,
     /// Whether log lines are JSON.
@@ -203,6 +208,9 @@ impl Config {
             ice_urls: values.list("ice_urls"),
             turn_secret: Secret(values.text("turn_secret").to_owned()),
             turn_ttl_s: values.integer("turn_ttl_s"),
+            // Whether they are networks was looked at when they were read.
+            trusted_proxies: values.list("trusted_proxies").iter().flat_map(|text| text.parse()).collect(),
+            geoip_database: values.path("geoip_database"),
             allowed_origins: values.list("allowed_origins"),
             log_json: values.text("log_format") == "json",
             log_level: values.text("log_level").to_owned(),

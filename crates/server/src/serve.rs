@@ -5,11 +5,13 @@ use crate::config::{Config, Store};
 use crate::{logs, tls};
 use anyhow::{Context, Result};
 use levee_cluster::metrics::Metrics;
+use levee_cluster::places::Places;
 use levee_cluster::{Bounds, Node, NodeOptions};
 use levee_gateway::{Gateway, GatewayOptions};
 use levee_store::sqlite::SqliteStore;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -112,6 +114,7 @@ pub(crate) async fn start(config: &Config, demo_realm: Option<String>) -> Result
             secret: config.turn_secret.0.clone(),
             ttl_s: config.turn_ttl_s,
         },
+        places: places(config)?,
         passivate_after: Duration::from_secs(config.idle_passivate_s),
         session_bounds: Bounds { events: config.session_buffer_events, bytes: config.session_buffer_bytes },
         public_address: config.public_address.first().map(String::as_str).unwrap_or_default().into(),
@@ -127,6 +130,7 @@ pub(crate) async fn start(config: &Config, demo_realm: Option<String>) -> Result
         GatewayOptions {
             public_addresses: config.public_address.clone(),
             max_connections: config.max_connections,
+            trusted_proxies: config.trusted_proxies.clone(),
             allowed_origins: config.allowed_origins.clone(),
             demo_realm,
             registry,
@@ -134,6 +138,17 @@ pub(crate) async fn start(config: &Config, demo_realm: Option<String>) -> Result
     )
     .await?;
     Ok(Running { node, gateway, sqlite })
+}
+
+/// The file of places. Without it customers have an address and no place.
+fn places(config: &Config) -> Result<Option<Arc<Places>>> {
+    let Some(path) = &config.geoip_database else { return Ok(None) };
+    if !path.exists() {
+        tracing::warn!(path = %path.display(), "geoip_database is not there: customers have an address and no place");
+        return Ok(None);
+    }
+    let places = Places::open(path).with_context(|| format!("reading geoip_database {}", path.display()))?;
+    Ok(Some(Arc::new(places)))
 }
 
 impl Running {

@@ -1,15 +1,17 @@
 //! Real servers for tests and fault runs: PostgreSQL and Redis, each with a folder and a port of its own,
 //! each gone when its handle is dropped. They can be killed, stopped, paused and started again. With the
-//! feature `s3` there is an S3 server too.
+//! feature `s3` there is an S3 server too. And there are files of places, as operators have them.
 //!
 //! Nothing here is part of what is shipped.
 
+mod places;
 mod postgres;
 mod process;
 mod redis;
 #[cfg(feature = "s3")]
 mod s3;
 
+pub use places::places;
 pub use postgres::Postgres;
 pub use process::{Signal, free_port, signal};
 pub use redis::Redis;

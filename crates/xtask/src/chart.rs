@@ -76,6 +76,17 @@ static CASES: &[Case] = &[
         lacks: &[],
     },
     Case {
+        name: "a file of places behind a proxy",
+        set: &["config.trusted_proxies={10.0.0.0/8}", "geoip.existingClaim=places", "geoip.file=city.mmdb"],
+        has: &[
+            "trusted_proxies = [\"10.0.0.0/8\"]",
+            "name: LEVEE_GEOIP_DATABASE",
+            "value: \"/var/lib/geoip/city.mmdb\"",
+            "claimName: places",
+        ],
+        lacks: &["LEVEE_TURN_SECRET"],
+    },
+    Case {
         name: "a volume that is there",
         set: &["persistence.existingClaim=kept", "networkPolicy.enabled=false"],
         has: &["claimName: kept"],

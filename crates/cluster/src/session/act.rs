@@ -4,6 +4,7 @@ use super::gather::Purpose;
 use super::{CloseReason, Following, SessionActor};
 use crate::find_out;
 use crate::letter::{Act, Asker, Job, Outcome};
+use crate::places;
 use actix::prelude::*;
 use bytes::Bytes;
 use levee_domain::conversation::Conversation;
@@ -83,6 +84,7 @@ impl SessionActor {
                 action_id,
                 card: self.card.clone(),
                 message_types: self.machine.message_types.clone(),
+                origin: places::origin(&action, &self.peer, self.hub.shared.options.places.as_deref()),
                 found: None,
             },
             name: envelope.action.clone(),

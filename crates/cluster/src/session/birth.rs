@@ -74,6 +74,9 @@ impl SessionActor {
     /// Stands to its streams as it did when it left its last node.
     fn take_up(&mut self, parked: Option<Box<super::Parked>>) {
         let Some(parked) = parked else { return };
+        if self.peer.is_empty() {
+            self.peer = parked.peer().clone();
+        }
         let user = Stream::user(&self.user);
         for (stream, following) in parked.follows().filter(|(stream, _)| *stream != user) {
             let watched = following.watched;

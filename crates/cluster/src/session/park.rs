@@ -7,7 +7,7 @@ use actix::prelude::*;
 use levee_domain::Command;
 use levee_domain::session::Packed;
 use levee_domain::view::Stream;
-use levee_proto::{Body, ErrorType, Rejection};
+use levee_proto::{Body, ErrorType, Rejection, Text};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -21,6 +21,9 @@ const TRIES: u32 = 5;
 pub(crate) struct Parked {
     session: Packed,
     follows: Vec<ParkedFollowing>,
+    /// The client's address, for one that polls by another node.
+    #[serde(default)]
+    peer: Text,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -36,6 +39,11 @@ impl Parked {
     /// The session's state.
     pub(crate) fn session(&self) -> Packed {
         self.session.clone()
+    }
+
+    /// The client's address.
+    pub(super) fn peer(&self) -> &Text {
+        &self.peer
     }
 
     /// How it stands to what it follows.
@@ -94,7 +102,8 @@ impl SessionActor {
             Some(Beginning { birth: Some(Birth::New { .. }), .. }) => None,
             _ => Some(self.follows.iter().map(|(stream, following)| parked(stream, following)).collect()),
         };
-        let parked = follows.map(|follows| Parked { session: self.machine.pack(), follows });
+        let parked =
+            follows.map(|follows| Parked { session: self.machine.pack(), follows, peer: self.peer.clone() });
         let ceiling = self.machine.ceiling();
         let mut row = self.row(ceiling);
         row.node = Default::default();

@@ -14,6 +14,9 @@ use serde_json::Value;
 #[cfg(test)]
 mod tests;
 
+/// The metadata that a queue may want of where its customers are, and what it is called then.
+const GEOIP: &str = "geoip";
+
 /// The setting without which nobody leaves contact requests.
 const REGISTRATION: &str = "audience_registration";
 
@@ -48,6 +51,13 @@ impl Queue {
         if serde_json::to_vec(&metadata).map_or(usize::MAX, |text| text.len()) > limits::OBJECT_BYTES {
             return Err(Rejection::malformed("audience_metadata is too long"));
         }
+        if self.attrs.ninchat_metadata.iter().flatten().any(|kind| kind == GEOIP) {
+            // It is the server's word: what the client calls so itself goes.
+            let metadata = metadata.get_or_insert_default();
+            metadata.remove(GEOIP);
+            metadata.extend(actor.origin.clone().map(|origin| (GEOIP.to_owned(), Value::Object(origin))));
+        }
+        let metadata = metadata.filter(|object| !object.is_empty());
         // In the customer's shard, for the conversation will be there.
         let shard = ids::shard(&actor.user).unwrap_or_default();
         let audience = ids::derive(shard, &["audience", at.id, &actor.session, &cause(at, actor)]);

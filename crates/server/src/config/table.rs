@@ -30,6 +30,8 @@ pub(crate) enum Kind {
     Origins,
     /// A list of STUN and TURN servers.
     IceServers,
+    /// A list of networks, such as `10.0.0.0/8`.
+    Networks,
 }
 
 impl Kind {
@@ -47,12 +49,13 @@ impl Kind {
             Self::Hosts => "a list of host:port".into(),
             Self::Origins => "a list of origins".into(),
             Self::IceServers => "a list of stun:host:port and turn:host:port".into(),
+            Self::Networks => "a list of networks".into(),
         }
     }
 
     /// Whether the value is a list: an array in a file, divided by commas elsewhere.
     pub(crate) fn is_list(self) -> bool {
-        matches!(self, Self::Hosts | Self::Origins | Self::IceServers)
+        matches!(self, Self::Hosts | Self::Origins | Self::IceServers | Self::Networks)
     }
 
     /// What stands for a value in a help text.
@@ -67,6 +70,7 @@ impl Kind {
             Self::Hosts => "HOST:PORT",
             Self::Origins => "ORIGIN",
             Self::IceServers => "URL",
+            Self::Networks => "NETWORK",
         }
     }
 }
@@ -235,6 +239,20 @@ pub(crate) static SETTINGS: &[Setting] = &[
         integer(60, 7 * 86_400),
         "86400",
         "Seconds that credentials for TURN servers hold; a call that lasts longer can't find new ways.",
+    ),
+    setting(
+        "trusted_proxies",
+        Kind::Networks,
+        "",
+        "Proxies whose X-Forwarded-For is believed: addresses and networks, \"10.0.0.0/8\". Empty: a client is who \
+         connects.",
+    ),
+    setting(
+        "geoip_database",
+        Kind::Path,
+        "",
+        "A file in MaxMind's format (GeoLite2-City.mmdb or the like), read into memory at the start: queues with \
+         ninchat_metadata \"geoip\" get a customer's place beside the address. Empty, or not there: the address only.",
     ),
     setting(
         "allowed_origins",

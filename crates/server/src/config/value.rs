@@ -1,6 +1,7 @@
 //! A setting's value: read from text or TOML, checked against its kind.
 
 use super::table::Kind;
+use ipnetwork::IpNetwork;
 use std::net::SocketAddr;
 use toml::de::DeValue;
 
@@ -31,7 +32,7 @@ impl Value {
                 _ => return Err(found()),
             }),
             Kind::Integer { .. } => Self::Integer(text.replace('_', "").parse().map_err(|_| found())?),
-            Kind::Hosts | Kind::Origins | Kind::IceServers => Self::List(
+            Kind::Hosts | Kind::Origins | Kind::IceServers | Kind::Networks => Self::List(
                 text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Into::into).collect(),
             ),
             Kind::Text | Kind::Path | Kind::Choice(_) | Kind::Address => Self::Text(text.to_owned()),
@@ -50,15 +51,17 @@ impl Value {
                 u64::from_str_radix(number.as_str(), number.radix())
                     .map_err(|_| format!("the number {}", number.as_str()))?,
             ),
-            (Kind::Hosts | Kind::Origins | Kind::IceServers, DeValue::Array(items)) => Self::List(
-                items
-                    .iter()
-                    .map(|item| match item.get_ref() {
-                        DeValue::String(text) => Ok(text.clone().into_owned()),
-                        other => Err(format!("a list with {}", describe(other))),
-                    })
-                    .collect::<Result<_, _>>()?,
-            ),
+            (Kind::Hosts | Kind::Origins | Kind::IceServers | Kind::Networks, DeValue::Array(items)) => {
+                Self::List(
+                    items
+                        .iter()
+                        .map(|item| match item.get_ref() {
+                            DeValue::String(text) => Ok(text.clone().into_owned()),
+                            other => Err(format!("a list with {}", describe(other))),
+                        })
+                        .collect::<Result<_, _>>()?,
+                )
+            }
             (Kind::Text | Kind::Path | Kind::Choice(_) | Kind::Address, DeValue::String(text)) => {
                 Self::Text(text.clone().into_owned())
             }
@@ -75,6 +78,7 @@ impl Value {
             (Self::List(items), Kind::Hosts) => items.iter().all(|item| is_host(item)),
             (Self::List(items), Kind::Origins) => items.iter().all(|item| is_origin(item)),
             (Self::List(items), Kind::IceServers) => items.iter().all(|item| is_ice_server(item)),
+            (Self::List(items), Kind::Networks) => items.iter().all(|item| item.parse::<IpNetwork>().is_ok()),
             _ => true,
         };
         if fits { Ok(self) } else { Err(format!("\"{}\"", self.text())) }

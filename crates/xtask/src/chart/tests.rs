@@ -5,8 +5,16 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// Settings that the chart sets itself, from other values.
-const OWN: &[&str] =
-    &["listen", "data_dir", "tls_cert", "tls_key", "tls_self_signed", "store", "turn_secret"];
+const OWN: &[&str] = &[
+    "listen",
+    "data_dir",
+    "tls_cert",
+    "tls_key",
+    "tls_self_signed",
+    "store",
+    "turn_secret",
+    "geoip_database",
+];
 /// Settings that have no place in a cluster, and those of several nodes, which the chart does not run yet.
 const LEFT_OUT: &[&str] = &["sqlite_synchronous", "postgres_url", "redis_url", "lease_s", "drain_s"];
 

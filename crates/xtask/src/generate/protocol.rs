@@ -19,6 +19,7 @@ pub(super) fn page() -> Result<String> {
     event_tables(&mut page)?;
     attribute_tables(&mut page)?;
     waiting(&mut page)?;
+    stats(&mut page)?;
     errors(&mut page)?;
     limit_table(&mut page)?;
     Ok(page)
@@ -141,6 +142,25 @@ fn waiting(page: &mut String) -> Result<()> {
         page,
         "## Waiting audience\n\nOur own addition, `levee_waiting`: who waits in a queue, for its members. An object \
          with `audience_id`,\n`user_id`, `user_name` where it is known, and `request_time` in seconds since 1970.\n"
+    )?;
+    Ok(())
+}
+
+fn stats(page: &mut String) -> Result<()> {
+    writeln!(
+        page,
+        "## Queue statistics\n\nAn hour of `queue_stats` also has, where there is something to tell: \
+         `levee_register_count`, contact\nrequests; `levee_stages`, how often each stage of `track` was reported; \
+         `levee_merged_count`, what counts\nfor an agent alone, or for a stage without a name, because the hour had \
+         too many kinds of it. An audience\ncounts by its tags and variables as they are now, in the hours in which \
+         it was accepted and ended.\n"
+    )?;
+    writeln!(
+        page,
+        "## Place of a customer\n\nWith `geoip` in a queue's `ninchat_metadata`, the server puts `geoip` into a \
+         customer's `audience_metadata`: an\nobject with `ip` and, where the operator's file knows them, `country`, \
+         `country_code`, `region`, `city`,\n`latitude`, `longitude` and `timezone`. What the customer calls so is \
+         left out.\n"
     )?;
     Ok(())
 }

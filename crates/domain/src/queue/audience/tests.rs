@@ -116,3 +116,27 @@ fn a_contact_request_is_taken_where_that_is_enabled_whether_the_queue_is_open_or
     table.act("owner", "update_queue", suspend, &[]).unwrap();
     assert_eq!(refused(register(&mut table, "a", json!({}))), Some(ErrorType::QueueIsSuspended));
 }
+
+/// What a customer's metadata are who sends these, if the queue wants such.
+fn kept(wanted: Value, origin: Value, sent: Value) -> Value {
+    let mut table = queue();
+    let attrs = json!({"queue_id": ID, "queue_attrs": {"ninchat_metadata": wanted}});
+    table.act("owner", "update_queue", attrs, &[]).unwrap();
+    table.origin = origin.as_object().cloned();
+    table.act("a", "request_audience", json!({"queue_id": ID, "audience_metadata": sent}), &[]).unwrap();
+    json!(table.entity.machine.waiting[0].metadata)
+}
+
+#[test]
+fn a_queue_that_wants_it_is_told_where_its_customers_are_by_the_server_alone() {
+    let origin = json!({"ip": "192.0.2.7", "city": "Turku"});
+    let forged = json!({"geoip": {"ip": "127.0.0.1"}, "page": "/"});
+    let both = json!({"geoip": origin, "page": "/"});
+    assert_eq!(kept(json!(["geoip"]), origin.clone(), forged.clone()), both);
+    assert_eq!(kept(json!(["geoip"]), origin.clone(), Value::Null), json!({ "geoip": origin }));
+    assert_eq!(kept(json!(["geoip"]), Value::Null, forged.clone()), json!({"page": "/"}));
+    assert_eq!(kept(json!(["geoip"]), Value::Null, Value::Null), Value::Null);
+    // Others are not told.
+    assert_eq!(kept(json!(["other"]), origin.clone(), json!({"page": "/"})), json!({"page": "/"}));
+    assert_eq!(kept(Value::Null, origin, Value::Null), Value::Null);
+}
