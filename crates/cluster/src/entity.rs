@@ -388,8 +388,11 @@ impl<M: Machine> Handler<EntityMessage> for EntityActor<M> {
             EntityMessage::Lost if self.busy => self.lost = true,
             EntityMessage::Lost => self.fenced(Vec::new(), ctx),
             EntityMessage::Sleep => {
-                let idle =
-                    !self.busy && self.inbox.is_empty() && self.forwards.is_empty() && !self.line.armed;
+                let idle = !self.busy
+                    && self.inbox.is_empty()
+                    && self.forwards.is_empty()
+                    && !self.line.armed
+                    && !self.entity.machine.is_counting();
                 if idle {
                     self.save_snapshot();
                     self.hub.entities.borrow_mut().remove(&self.stream);

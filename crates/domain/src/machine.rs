@@ -326,6 +326,11 @@ pub trait Machine: Default + Clone + Serialize + DeserializeOwned + Send + Unpin
         None
     }
 
+    /// Whether it holds something that is to be recorded soon, and would be lost if it left memory.
+    fn is_counting(&self) -> bool {
+        false
+    }
+
     /// Whether a record may have changed the line.
     fn moves_line(_record: &Self::Record) -> bool {
         true

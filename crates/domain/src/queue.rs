@@ -341,6 +341,10 @@ impl Machine for Queue {
         }
     }
 
+    fn is_counting(&self) -> bool {
+        !self.visits.is_empty()
+    }
+
     fn moves_line(record: &QueueRecord) -> bool {
         match record {
             QueueRecord::Registered { .. }

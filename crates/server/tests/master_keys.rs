@@ -267,6 +267,8 @@ async fn agents_are_told_what_was_encrypted_and_nobody_can_forge_it() {
         let soon = in_seconds(60);
         let secret = json!({"customer": {"number": 4711, "name": "Åsa \"/\" \u{1f600}"}});
         let claims = json!({"exp": soon, "ninchat.com/metadata": secret, "preferred_username": "Åsa"});
+        let settings = json!({"queue_id": desk.queue, "queue_settings": {"audience_registration": true}});
+        desk.operator.ask("update_queue", settings).await.unwrap();
         for (number, secure) in [
             own.encrypt(&secret, None, soon),
             of_realm.encrypt(&secret, None, soon),
@@ -283,6 +285,10 @@ async fn agents_are_told_what_was_encrypted_and_nobody_can_forge_it() {
             let name = accepted.at(&format!("/channel_members/{}/user_attrs/name", customer.user_id()));
             let named = if number == 2 { "Åsa" } else { "Cleo" };
             assert_eq!(name, named);
+            // A contact request takes the same.
+            let wish = json!({"queue_id": desk.queue, "audience_metadata": {"secure": secure}});
+            let registered = customer.ask("register_audience", wish).await.unwrap();
+            assert_eq!(registered.name(), "audience_registered");
             if number == 2 {
                 let heard = customer.events.named("user_updated").await.unwrap();
                 assert_eq!(heard.at("/user_attrs/name"), "Åsa");

@@ -50,9 +50,11 @@ impl Conversation {
         }
         // Whoever accepts it anew counts from then on: what it counted for stays.
         let accepted = |record: &ConversationRecord| matches!(record, ConversationRecord::Accepted { .. });
-        let records = step.records.iter().take_while(|record| !accepted(record));
         let customer = self.attrs.requester_id.as_ref();
-        let now = records.fold(Some(before.clone()), |share, record| after(share, customer, at.now, record));
+        let mut now = Some(before.clone());
+        for record in step.records.iter().take_while(|record| !accepted(record)) {
+            now = after(now, customer, at.now, record);
+        }
         match now {
             Some(now) if now != *before => {
                 let seq = at.seq + step.records.len() as u64;

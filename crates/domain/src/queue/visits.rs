@@ -2,7 +2,7 @@
 //! report.
 //!
 //! There may be very many, and each for itself is worth no record. They are counted for some seconds and recorded
-//! together: what a crash takes is the count of these seconds.
+//! together: what a crash takes, or the way to another node, is the count of these seconds.
 
 use super::{Queue, QueueRecord};
 use crate::machine::{Command, Due, Emit, Moment, Step, Timer};
@@ -25,6 +25,10 @@ pub(super) struct Visits {
 }
 
 impl Visits {
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     pub(super) fn add(&mut self, command: Option<Command>, described: bool, stage: Option<&Text>) {
         if command.is_some_and(|command| !self.commands.insert(command)) {
             return;
@@ -49,7 +53,7 @@ impl Queue {
 
     /// Records what was counted.
     pub(super) fn count_visits(&self) -> Step<QueueRecord> {
-        let step = if self.visits.count == 0 { Step::nothing() } else { self.record_visits() };
+        let step = if self.visits.is_empty() { Step::nothing() } else { self.record_visits() };
         step.and(Emit::Unwait(Timer::Visits))
     }
 

@@ -11,11 +11,17 @@ use std::collections::HashMap;
 
 const MINUTE: u64 = 60_000_000;
 
+/// A conversation and all its records.
+type Channel = (Table<Conversation>, Vec<(u64, ConversationRecord)>);
+
+/// What a group is counted to: accepted, how long each took that ended, ratings.
+type Counted = (u64, Vec<u64>, BTreeMap<i64, u64>);
+
 /// A queue and its conversations, between which forwards arrive, some of them twice; and all their records.
 struct World {
     queue: Table<Queue>,
     records: Vec<(u64, QueueRecord)>,
-    channels: BTreeMap<Id, (Table<Conversation>, Vec<(u64, ConversationRecord)>)>,
+    channels: BTreeMap<Id, Channel>,
     now: u64,
 }
 
@@ -141,8 +147,8 @@ struct Recounted {
     requests: u64,
     waits: Vec<u64>,
     drops: Vec<u64>,
-    /// By agent, tags and variables: accepted, how long each took that ended, ratings.
-    groups: BTreeMap<String, (u64, Vec<u64>, BTreeMap<i64, u64>)>,
+    /// By agent, tags and variables.
+    groups: BTreeMap<String, Counted>,
 }
 
 fn average(all: &[u64]) -> Option<f64> {
@@ -223,18 +229,13 @@ fn recount_audience(
         key["vars"] = vars.clone();
     }
     let key = key.to_string();
-    let hour = |all: &mut BTreeMap<String, Recounted>, time: u64| {
-        name(time / HOUR)
-            .map(|hour| std::mem::take(all.entry(hour).or_default().groups.entry(key.clone()).or_default()))
+    let mut group = |time: u64, change: &dyn Fn(&mut Counted)| {
+        let hour = all.entry(name(time / HOUR).unwrap()).or_default();
+        change(hour.groups.entry(key.clone()).or_default());
     };
-    let mut put = |time: u64, change: &dyn Fn(&mut (u64, Vec<u64>, BTreeMap<i64, u64>))| {
-        let mut group = hour(all, time).unwrap();
-        change(&mut group);
-        all.get_mut(&name(time / HOUR).unwrap()).unwrap().groups.insert(key.clone(), group);
-    };
-    put(share.accepted, &|group| group.0 += 1);
+    group(share.accepted, &|group| group.0 += 1);
     if let Some(time) = finished {
-        put(time, &|group| {
+        group(time, &|group| {
             group.1.push(time - share.accepted);
             if let Some(rating) = rating {
                 *group.2.entry(rating).or_default() += 1;
