@@ -346,6 +346,7 @@ impl<M: Machine> EntityActor<M> {
                 full,
                 users: line.users,
                 members: line.members,
+                own: line.own,
                 watchers: line.watchers,
                 waiting: line.waiting,
             };

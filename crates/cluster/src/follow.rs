@@ -349,7 +349,10 @@ impl Hub {
                     Arc::new(Body::new(&event))
                 }
                 Some(_) => continue,
-                None if follower.roles & roles::MEMBER != 0 => line.members.clone(),
+                None if follower.roles & roles::MEMBER != 0 => match &line.own {
+                    Some((user, own)) if *user == follower.user => own.clone(),
+                    _ => line.members.clone(),
+                },
                 None if line.full && follower.position == 0 => line.watchers.clone(),
                 None => continue,
             };

@@ -121,6 +121,8 @@ pub struct LineUp {
     pub users: Vec<Id>,
     /// For members.
     pub members: Arc<Body>,
+    /// For the member whose doing it was.
+    pub own: Option<(Id, Arc<Body>)>,
     /// For those who look from outside.
     pub watchers: Arc<Body>,
     /// For those who wait, without the position.

@@ -55,6 +55,9 @@ pub struct Queue {
     /// What changed the line last.
     #[serde(default)]
     cause: Option<Text>,
+    /// Who accepted somebody, if that changed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    accepted_by: Option<Id>,
     #[serde(default, skip_serializing_if = "Stats::is_empty")]
     stats: Stats,
     /// Visits since the last that were recorded.
@@ -213,7 +216,7 @@ impl Machine for Queue {
                 self.waiting.push_back(waiter);
                 self.cause = Some("audience_request".into());
             }
-            QueueRecord::Accepted { audience, share, .. } => {
+            QueueRecord::Accepted { audience, share, agent } => {
                 if let Some(share) = share {
                     let waiter = self.waiting.iter().find(|waiter| waiter.audience == audience);
                     let since = waiter.map_or(time, |waiter| waiter.since);
@@ -222,6 +225,7 @@ impl Machine for Queue {
                 }
                 self.waiting.retain(|waiter| waiter.audience != audience);
                 self.cause = Some("audience_accept_peer".into());
+                self.accepted_by = Some(agent);
             }
             QueueRecord::Dropped { audience, cause } => {
                 if let Some(waiter) = self.waiting.iter().find(|waiter| waiter.audience == audience) {
@@ -424,7 +428,14 @@ impl Machine for Queue {
             queue_settings: Some(self.settings.clone()),
             ..outside.clone()
         };
+        let own = self.accepted_by.as_ref().filter(|_| self.cause.as_deref() == Some("audience_accept_peer"));
+        let own = own.map(|agent| {
+            let event_cause = Some("audience_accept_self".into());
+            let own = events::QueueUpdated { event_cause, ..inside.clone() };
+            (agent.clone(), Arc::new(Body::new(&own)))
+        });
         Some(Line {
+            own,
             users: self.waiting.iter().map(|waiter| waiter.user.clone()).collect(),
             members: Arc::new(Body::new(&inside)),
             watchers: Arc::new(Body::new(&outside)),

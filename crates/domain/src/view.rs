@@ -209,6 +209,8 @@ pub struct Line {
     pub users: Vec<Id>,
     /// What members get.
     pub members: Arc<Body>,
+    /// The member whose doing it was, and what they get instead.
+    pub own: Option<(Id, Arc<Body>)>,
     /// What those get who look from outside and don't wait.
     pub watchers: Arc<Body>,
     /// What a waiting customer gets, without the position.

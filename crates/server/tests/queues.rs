@@ -291,3 +291,26 @@ async fn ready_made_secure_metadata_is_refused() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_agent_who_accepts_hears_that_it_was_their_doing_and_a_colleague_that_it_was_not() {
+    within(LIMIT, async {
+        let server = Server::start().await;
+        let mut desk = server.desk().await;
+        let mut colleague = server.user("colleague").await;
+        desk.operator.add_agent(&desk.realm, &desk.queue, colleague.user_id()).await.unwrap();
+        let customer = server.guest("Cleo").await;
+        customer.request_audience(&desk.queue).await.unwrap();
+        desk.agent.accept_audience(&desk.queue, None).await.unwrap();
+        for (who, cause) in
+            [(&mut desk.agent, "audience_accept_self"), (&mut colleague, "audience_accept_peer")]
+        {
+            let accepted = |event: &levee_client::Event| {
+                event.name() == "queue_updated" && event.str("event_cause").starts_with("audience_accept")
+            };
+            let updated = who.events.find("an empty queue", accepted).await.unwrap();
+            assert_eq!((updated.str("event_cause"), updated.at("/queue_attrs/length")), (cause, &json!(0)));
+        }
+    })
+    .await;
+}
