@@ -195,10 +195,21 @@ struct Beginning {
 pub(crate) struct Following {
     /// The record by which its user entered it; 0 if the session only looks on.
     entered: u64,
-    /// Set until its owner has answered and that is announced: the command that caused it.
-    announce: Option<Box<Option<Command>>>,
+    /// Set until its owner has answered and that is announced.
+    announce: Option<Box<Announce>>,
     /// It is a queue that is followed only to see whether it is open.
     watched: bool,
+}
+
+/// What is to be announced of a stream that the user has entered.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Announce {
+    /// The command that caused it.
+    #[serde(default)]
+    command: Option<Command>,
+    /// The event that tells of it, should the owner have none any more.
+    #[serde(default)]
+    otherwise: Option<Arc<Body>>,
 }
 
 impl SessionActor {

@@ -240,7 +240,7 @@ impl Machine for User {
             UserRecord::QueueParted { queue } => {
                 self.queues.remove(&queue);
             }
-            UserRecord::WaitBegan { queue, audience, seq, command } => {
+            UserRecord::WaitBegan { queue, audience, seq, command, .. } => {
                 self.waiting.insert(queue, Wait { audience, seq, command });
             }
             UserRecord::WaitEnded { queue } => {

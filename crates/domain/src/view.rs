@@ -133,7 +133,8 @@ pub enum Effect {
     /// Nothing.
     #[default]
     None,
-    /// Follow a stream from a sequence on, and show how one entered it.
+    /// Follow a stream from a sequence on, and show how one entered it: what its owner says of that, or if one is out
+    /// again by then, the view's own event.
     Follow {
         /// Which.
         stream: Stream,

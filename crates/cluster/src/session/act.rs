@@ -397,7 +397,7 @@ fn realm_of(tag: &Id) -> Result<Stream, Rejection> {
 }
 
 /// What is said of something that is not there.
-fn absent(stream: &Stream) -> Rejection {
+pub(super) fn absent(stream: &Stream) -> Rejection {
     let (error_type, parameter) = match stream.kind {
         Kind::User => (ErrorType::UserNotFound, "user_id"),
         Kind::Realm => (ErrorType::RealmNotFound, "realm_id"),

@@ -63,7 +63,7 @@ impl SessionActor {
                             self.follow(&stream, Some(cursor));
                         }
                         // The client may not have heard that its user entered it.
-                        None => self.enter(stream, how.seq, how.command),
+                        None => self.enter(stream, how.seq, how.command, None),
                     }
                 }
                 self.go_on(ctx);

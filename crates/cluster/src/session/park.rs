@@ -1,7 +1,9 @@
 //! Leaving this node: the session's whole state goes into its row, and whichever node the client comes
 //! back to goes on with it exactly.
 
-use super::{Beginning, Birth, CloseReason, Connection, Following, Outgoing, SessionActor, SessionMessage};
+use super::{
+    Announce, Beginning, Birth, CloseReason, Connection, Following, Outgoing, SessionActor, SessionMessage,
+};
 use crate::letter::{AskedOutcome, Letter, Seat};
 use actix::prelude::*;
 use levee_domain::Command;
@@ -32,6 +34,8 @@ struct ParkedFollowing {
     entered: u64,
     announce: bool,
     command: Option<Command>,
+    #[serde(default)]
+    otherwise: Option<Arc<Body>>,
     watched: bool,
 }
 
@@ -49,7 +53,8 @@ impl Parked {
     /// How it stands to what it follows.
     pub(super) fn follows(self) -> impl Iterator<Item = (Stream, Following)> {
         self.follows.into_iter().map(|of| {
-            let announce = of.announce.then(|| Box::new(of.command));
+            let announce = Announce { command: of.command, otherwise: of.otherwise };
+            let announce = of.announce.then(|| Box::new(announce));
             (of.stream, Following { entered: of.entered, announce, watched: of.watched })
         })
     }
@@ -140,7 +145,8 @@ fn parked(stream: &Stream, following: &Following) -> ParkedFollowing {
         stream: stream.clone(),
         entered: following.entered,
         announce: following.announce.is_some(),
-        command: following.announce.as_deref().cloned().flatten(),
+        command: following.announce.as_ref().and_then(|announce| announce.command.clone()),
+        otherwise: following.announce.as_ref().and_then(|announce| announce.otherwise.clone()),
         watched: following.watched,
     }
 }

@@ -1,7 +1,8 @@
 //! What a session sees of the streams that it follows.
 
+use super::act::absent;
 use super::connection::WINDOW;
-use super::{CloseReason, Connection, Following, SessionActor};
+use super::{Announce, CloseReason, Connection, Following, SessionActor};
 use crate::letter::Attached;
 use crate::publish::Shown;
 use actix::prelude::*;
@@ -25,7 +26,10 @@ impl SessionActor {
             }
             match item.effect {
                 Effect::None | Effect::Become(_) => {}
-                Effect::Follow { stream: other, from, command } => self.enter(other, from, command),
+                Effect::Follow { stream: other, from, command } => {
+                    self.enter(other, from, command, item.body);
+                    continue;
+                }
                 Effect::Quit { stream: other } => {
                     if self.hub.roles_in(&other, &self.id).is_some_and(|has| has & roles::MEMBER == 0) {
                         self.quit(&other);
@@ -67,14 +71,24 @@ impl SessionActor {
     }
 
     /// The user entered a stream: the session follows it, and announces that.
-    pub(super) fn enter(&mut self, stream: Stream, seq: u64, command: Option<Command>) {
+    pub(super) fn enter(
+        &mut self,
+        stream: Stream,
+        seq: u64,
+        command: Option<Command>,
+        otherwise: Option<Arc<Body>>,
+    ) {
         let known = self.follows.get(&stream).map(|following| following.entered);
         if known.is_some_and(|entered| entered >= seq) {
             return; // announced already, or about to be
         }
         self.follows.insert(
             stream.clone(),
-            Following { entered: seq, announce: Some(Box::new(command)), watched: false },
+            Following {
+                entered: seq,
+                announce: Some(Box::new(Announce { command, otherwise })),
+                watched: false,
+            },
         );
         if known.is_some() {
             self.ask_again(&stream);
@@ -116,11 +130,22 @@ impl SessionActor {
             self.born(&attached, ctx);
         }
         let entered = self.follows.get(&stream).map_or(0, |following| following.entered);
-        if let Some(command) = self.follows.get_mut(&stream).and_then(|following| following.announce.take()) {
+        if let Some(announce) = self.follows.get_mut(&stream).and_then(|following| following.announce.take())
+        {
+            let Announce { command, otherwise } = *announce;
             let action_id = command.filter(|c| c.session == self.id).map(|c| c.action_id);
-            if let Some(body) = attached.entry.clone() {
-                let splice = Splice { action_id, ..Splice::default() };
-                self.push(body, splice, None, Some((&stream, entered)), ctx);
+            let is_out = attached.entry.is_none();
+            match attached.entry.clone().or(otherwise) {
+                Some(body) => {
+                    let splice = Splice { action_id, ..Splice::default() };
+                    self.push(body, splice, None, Some((&stream, entered)), ctx);
+                }
+                // In and out again before it could be told: the action has an answer all the same.
+                None if action_id.is_some() => self.reject(&absent(&stream), action_id, ctx),
+                None => {}
+            }
+            if is_out && attached.roles & roles::MEMBER == 0 {
+                self.quit(&stream);
             }
             if stream.kind == levee_domain::Kind::Queue {
                 self.stop_watching();

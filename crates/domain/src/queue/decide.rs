@@ -98,7 +98,7 @@ impl Queue {
                 .about("queue_id", at.id));
         }
         let (waiter, renamed) = self.asks(at, actor, metadata)?;
-        let order = waits(at, &waiter.audience, actor.command());
+        let order = self.waits(at, &waiter.audience, self.waiting.len() + 1, actor.command());
         let user = Stream::user(&actor.user);
         let mut step =
             Step::record(QueueRecord::Requested { waiter }).and(Emit::Forward(user.clone(), order));
@@ -197,7 +197,8 @@ impl Queue {
         if known || self.position(&waiter.user).is_some() {
             return Step::nothing();
         }
-        let waits = waits(at, &waiter.audience, None);
+        let place = if first { 1 } else { self.waiting.len() + 1 };
+        let waits = self.waits(at, &waiter.audience, place, None);
         let to = Stream::user(&waiter.user);
         let record = match first {
             true => QueueRecord::Returned { waiter, seq },
@@ -272,6 +273,27 @@ impl Queue {
         }
     }
 
+    /// The user learns of their place in the queue by its next record. Whoever is met before they could look is told
+    /// by what is said here.
+    fn waits(
+        &self,
+        at: &Moment<'_>,
+        audience: &Id,
+        place: usize,
+        command: Option<Command>,
+    ) -> serde_json::Value {
+        let mut queue_attrs = self.attrs.public();
+        queue_attrs.length = Some(self.waiting.len() as u64 + 1);
+        let enqueued = events::AudienceEnqueued {
+            queue_id: at.id.clone(),
+            queue_attrs,
+            queue_position: place as u64,
+            audience_id: audience.clone(),
+        };
+        json!({"Waits": {"queue": at.id, "audience": audience, "seq": at.seq + 1, "command": command,
+            "enqueued": enqueued}})
+    }
+
     fn keep_hours(&self, at: &Moment<'_>) -> Step<QueueRecord> {
         let mut attrs = self.attrs.clone();
         let timer =
@@ -284,11 +306,6 @@ impl Queue {
         let cause = Some("queue_schedule".into());
         Step::record(QueueRecord::Changed { realm, attrs, settings, cause }).and(timer)
     }
-}
-
-/// The user learns of their place in the queue by its next record.
-fn waits(at: &Moment<'_>, audience: &Id, command: Option<Command>) -> serde_json::Value {
-    json!({"Waits": {"queue": at.id, "audience": audience, "seq": at.seq + 1, "command": command}})
 }
 
 fn waits_not(queue: &Id, waiter: &Waiter) -> Emit {

@@ -315,7 +315,7 @@ impl User {
             UserOrder::QueueJoined { queue, seq } => Step::record(UserRecord::QueueJoined { queue, seq }),
             UserOrder::QueueParted { queue } if !self.queues.contains_key(&queue) => Step::nothing(),
             UserOrder::QueueParted { queue } => Step::record(UserRecord::QueueParted { queue }),
-            UserOrder::Waits { queue, audience, seq, command } => {
+            UserOrder::Waits { queue, audience, seq, command, enqueued } => {
                 if self.waiting.get(&queue).is_some_and(|wait| wait.seq >= seq) {
                     return Ok(Step::nothing());
                 }
@@ -324,7 +324,7 @@ impl User {
                     let drop = json!({"Drop": {"audience": audience, "cause": "audience_drop"}});
                     return Ok(Step::emit(Emit::Forward(Stream::queue(&queue), drop)));
                 }
-                Step::record(UserRecord::WaitBegan { queue, audience, seq, command })
+                Step::record(UserRecord::WaitBegan { queue, audience, seq, command, enqueued })
             }
             UserOrder::WaitsNot { queue, audience } => {
                 match self.waiting.get(&queue).filter(|wait| wait.audience == audience) {

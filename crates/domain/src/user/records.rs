@@ -167,6 +167,9 @@ pub enum UserOrder {
         seq: u64,
         /// The command that caused it.
         command: Option<Command>,
+        /// What `audience_enqueued` says at that time.
+        #[serde(default)]
+        enqueued: Option<Value>,
     },
     /// The user does not wait any more.
     WaitsNot {
@@ -312,6 +315,9 @@ pub enum UserRecord {
         /// The command that caused it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         command: Option<Command>,
+        /// What `audience_enqueued` says at that time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        enqueued: Option<Value>,
     },
     /// Waits no more.
     WaitEnded {

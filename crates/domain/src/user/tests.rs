@@ -134,3 +134,18 @@ fn others_see_neither_settings_nor_identities() {
     let at = table.entity.moment(0, &id, None);
     assert_eq!(table.entity.machine.glance(&at, &"other".into()).roles, 0);
 }
+
+#[test]
+fn who_is_met_at_once_still_hears_that_they_waited() {
+    let mut table = user(json!({}));
+    let enqueued = json!({"queue_id": "00q", "queue_attrs": {}, "queue_position": 3, "audience_id": "00w"});
+    let waits = json!({"Waits": {"queue": "00q", "audience": "00w", "seq": 7, "command": null, "enqueued": enqueued}});
+    let step = table.order(waits).unwrap();
+    let views = User::views(&ID.into(), 2, 0, &step.records[0]);
+    assert_eq!(views.len(), 1);
+    let body = views[0].body.as_ref().unwrap();
+    let event: Value = serde_json::from_str(body.header()).unwrap();
+    assert_eq!((&event["event"], &event["queue_position"]), (&json!("audience_enqueued"), &json!(3)));
+    let stream = Stream::queue(&"00q".into());
+    assert_eq!(views[0].effect, Effect::Follow { stream, from: 7, command: None });
+}

@@ -5,7 +5,7 @@ use crate::Command;
 use crate::master::{gone_views, made_views};
 use crate::view::{Effect, Stream, To, View};
 use levee_proto::{Body, Id, Object, events};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 pub(super) fn of(id: &Id, record: &UserRecord) -> Vec<View> {
@@ -65,7 +65,15 @@ pub(super) fn of(id: &Id, record: &UserRecord) -> Vec<View> {
         }
         UserRecord::RealmJoined { realm, seq, command } => follow(Stream::realm(realm), *seq, command),
         UserRecord::QueueJoined { queue, seq } => follow(Stream::queue(queue), *seq, &None),
-        UserRecord::WaitBegan { queue, seq, command, .. } => follow(Stream::queue(queue), *seq, command),
+        UserRecord::WaitBegan { queue, seq, command, enqueued, .. } => {
+            let mut views = follow(Stream::queue(queue), *seq, command);
+            let event = enqueued.as_ref().and_then(Value::as_object).cloned().map(|mut event| {
+                event.insert("event".into(), "audience_enqueued".into());
+                Arc::new(Body::from_value(&Value::Object(event)))
+            });
+            views.iter_mut().for_each(|view| view.body.clone_from(&event));
+            views
+        }
         UserRecord::Told { command, event } => vec![View {
             command: Some(command.clone()),
             body: Some(Arc::new(Body::from_value(event))),
