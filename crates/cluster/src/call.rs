@@ -74,6 +74,7 @@ impl Hub {
                 return Ok(vec![(Arc::new(pong), None)]);
             }
             Action::Session(_)
+            | Action::Video(_)
             | Action::Queue(
                 QueueAction::RequestAudience(_)
                 | QueueAction::AcceptAudience(_)

@@ -31,6 +31,7 @@ mod whereabouts;
 
 pub use hub::Hub;
 pub use levee_domain::ice::IceServers;
+pub use levee_domain::jitsi::Jitsi;
 pub use levee_domain::session::Bounds;
 pub use node::{Node, NodeOptions, SPEAKS, StartError};
 pub use session::{CloseReason, Connection, Flow, Outgoing, SessionActor, SessionMessage};

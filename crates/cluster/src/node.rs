@@ -9,6 +9,7 @@ use crate::places::Places;
 use actix::prelude::*;
 use levee_bus::{Bus, Inbox, Incoming};
 use levee_domain::ice::IceServers;
+use levee_domain::jitsi::Jitsi;
 use levee_domain::session::Bounds;
 use levee_proto::Id;
 use levee_store::{Key, NodeRow, Store, StoreError};
@@ -72,6 +73,8 @@ pub struct NodeOptions {
     pub drain_over: Duration,
     /// Servers that help browsers find a way to each other.
     pub ice: IceServers,
+    /// Where rooms for group video are.
+    pub jitsi: Jitsi,
     /// Where addresses are, if the operator has a file that says it.
     pub places: Option<Arc<Places>>,
 }
@@ -90,6 +93,7 @@ impl Default for NodeOptions {
             public_address: Id::default(),
             drain_over: Duration::ZERO,
             ice: IceServers::default(),
+            jitsi: Jitsi::default(),
             places: None,
         }
     }

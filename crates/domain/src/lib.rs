@@ -9,6 +9,7 @@ pub mod entity;
 pub mod few;
 pub mod found;
 pub mod ice;
+pub mod jitsi;
 pub mod machine;
 pub mod master;
 pub mod queue;

@@ -8,7 +8,7 @@ use crate::view::{Effect, Line, Stream, To, View, roles};
 use levee_proto::attrs::{QueueAttrs, QueueMemberAttrs, UserAttrs};
 use levee_proto::types::{Waiting, seconds};
 use levee_proto::{
-    Action, Body, ErrorType, Id, MemberAction, Object, QueueAction, Rejection, Text, events, ids,
+    Action, Body, ErrorType, Id, MemberAction, Object, QueueAction, Rejection, Text, VideoAction, events, ids,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -173,6 +173,7 @@ impl Machine for Queue {
             Input::Action(..) if !self.exists() => return Err(Self::absent(at.id)),
             Input::Action(actor, Action::Queue(action), _) => self.act(at, &actor, action)?,
             Input::Action(actor, Action::Member(action), _) => self.manage(at, &actor, action)?,
+            Input::Action(actor, Action::Video(VideoAction::DiscoverJitsi(_)), _) => self.room(at, &actor)?,
             Input::Action(..) => return Err(Rejection::new(ErrorType::ActionNotSupported)),
             Input::Order(order) => self.obey(at, order),
         };

@@ -26,6 +26,8 @@ pub enum Right {
     SeeChannel,
     /// Read and write messages of a conversation.
     Talk,
+    /// Enter the room for group video.
+    Meet,
     /// Send notices.
     Notify,
     /// Write to a conversation in which others are silenced.
@@ -64,6 +66,7 @@ pub enum Right {
 pub const TABLE: &[(Right, Standing)] = &[
     (Right::SeeChannel, Standing::Member),
     (Right::Talk, Standing::Member),
+    (Right::Meet, Standing::Member),
     (Right::Notify, Standing::Operator),
     (Right::SpeakSilenced, Standing::Moderator),
     (Right::SeeHidden, Standing::Moderator),

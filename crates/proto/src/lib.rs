@@ -18,6 +18,7 @@ pub mod types;
 
 pub use actions::{
     Action, ConversationAction, KeyAction, MemberAction, QueueAction, RealmAction, SessionAction, UserAction,
+    VideoAction,
 };
 pub use envelope::{Body, Envelope, Splice};
 pub use error::{ErrorType, Rejection};

@@ -58,6 +58,12 @@ pub(crate) struct Config {
     pub(crate) turn_secret: Secret,
     /// Seconds that credentials for TURN hold.
     pub(crate) turn_ttl_s: u64,
+    /// Where rooms for group video are; empty if nowhere.
+    pub(crate) jitsi_domain: String,
+    /// What the Jitsi server knows this one by.
+    pub(crate) jitsi_app_id: String,
+    /// What the Jitsi server shares with this one; empty if nothing.
+    pub(crate) jitsi_secret: Secret,
     /// Proxies that are believed whom they name.
     pub(crate) trusted_proxies: Vec<IpNetwork>,
     /// The file of places, if there is one.
@@ -208,6 +214,9 @@ impl Config {
             ice_urls: values.list("ice_urls"),
             turn_secret: Secret(values.text("turn_secret").to_owned()),
             turn_ttl_s: values.integer("turn_ttl_s"),
+            jitsi_domain: values.text("jitsi_domain").to_owned(),
+            jitsi_app_id: values.text("jitsi_app_id").to_owned(),
+            jitsi_secret: Secret(values.text("jitsi_secret").to_owned()),
             // Whether they are networks was looked at when they were read.
             trusted_proxies: values.list("trusted_proxies").iter().flat_map(|text| text.parse()).collect(),
             geoip_database: values.path("geoip_database"),

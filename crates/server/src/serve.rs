@@ -114,6 +114,11 @@ pub(crate) async fn start(config: &Config, demo_realm: Option<String>) -> Result
             secret: config.turn_secret.0.clone(),
             ttl_s: config.turn_ttl_s,
         },
+        jitsi: levee_cluster::Jitsi {
+            domain: config.jitsi_domain.clone(),
+            app_id: config.jitsi_app_id.clone(),
+            secret: config.jitsi_secret.0.clone(),
+        },
         places: places(config)?,
         passivate_after: Duration::from_secs(config.idle_passivate_s),
         session_bounds: Bounds { events: config.session_buffer_events, bytes: config.session_buffer_bytes },

@@ -15,7 +15,7 @@ use levee_proto::actions::session::UpdateSession;
 use levee_proto::envelope::Splice;
 use levee_proto::{
     Action, Body, ConversationAction, Envelope, ErrorType, Id, KeyAction, MemberAction, QueueAction,
-    RealmAction, Rejection, SessionAction, UserAction, events, ids,
+    RealmAction, Rejection, SessionAction, UserAction, VideoAction, events, ids,
 };
 use std::sync::Arc;
 
@@ -246,7 +246,25 @@ impl SessionActor {
                     self.push(body, splice, None, None, ctx);
                 }
             }
-            Outcome::Value(queues) => self.describe_queues(action_id, queues, ctx),
+            Outcome::Value(mut value) => match value.get_mut("video").map(serde_json::Value::take) {
+                Some(room) => self.discover_jitsi(action_id, room, ctx),
+                None => self.describe_queues(action_id, value, ctx),
+            },
+        }
+    }
+
+    /// The owner of a channel or a queue has said which room is its.
+    fn discover_jitsi(&mut self, action_id: Option<u64>, room: serde_json::Value, ctx: &mut Context<Self>) {
+        let jitsi = &self.hub.shared.options.jitsi;
+        match serde_json::from_value(room) {
+            Ok(room) if !jitsi.domain.is_empty() => {
+                let found = jitsi.discovered(&room, &self.user, self.card.name.as_deref(), crate::now());
+                self.tell(Arc::new(Body::new(&found)), action_id, ctx);
+            }
+            _ => {
+                let none = Rejection::new(ErrorType::ActionNotSupported).because("there is no Jitsi server");
+                self.reject(&none, action_id, ctx);
+            }
         }
     }
 
@@ -271,6 +289,7 @@ fn may_act_through(action: &Action) -> Result<(), Rejection> {
     match action {
         // What these answer comes to sessions of the puppet's own.
         Action::Session(_)
+        | Action::Video(_)
         | Action::Queue(QueueAction::RequestAudience(_) | QueueAction::AcceptAudience(_))
         | Action::Conversation(ConversationAction::CreateChannel(_) | ConversationAction::JoinChannel(_))
         | Action::Realm(
@@ -292,6 +311,11 @@ pub(crate) fn target(action: &Action, user: &Id) -> Result<Stream, Rejection> {
             Stream::user(describe.user_id.as_ref().unwrap_or(user))
         }
         Action::User(UserAction::UpdateUser(_) | UserAction::DeleteUser(_)) => Stream::user(user),
+        Action::Video(VideoAction::DiscoverJitsi(of)) => match (&of.channel_id, &of.queue_id) {
+            (Some(channel), None) => Stream::conversation(channel),
+            (None, Some(queue)) => Stream::queue(queue),
+            _ => return Err(Rejection::malformed("exactly one of channel_id and queue_id is given")),
+        },
         Action::Key(of) => {
             let realm = match of {
                 KeyAction::DescribeMasterKeys(of) => &of.realm_id,

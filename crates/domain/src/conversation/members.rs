@@ -3,13 +3,30 @@
 use super::decide::joined;
 use super::records::{ConversationRecord, Member};
 use super::{Conversation, Decision, Form, views};
-use crate::machine::{Actor, Due, Emit, Moment, Step, Timer};
+use crate::jitsi::Room;
+use crate::machine::{Actor, Answer, Due, Emit, Moment, Step, Timer};
 use crate::rights::{Right, Standing};
 use levee_proto::attrs::{ChannelMemberAttrs, ChannelMemberAttrsPatch, Writable};
 use levee_proto::{ErrorType, Id, MemberAction, Object, Rejection};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 impl Conversation {
+    /// The room for group video, where the channel has one.
+    pub(super) fn room(&self, at: &Moment<'_>, actor: &Actor) -> Decision {
+        let standing = self.standing(at, &actor.user);
+        if self.form != Form::Channel || self.is_hidden_from(standing) {
+            return Err(Self::absent(at.id));
+        }
+        let enabled = self.attrs.video.as_deref() == Some("group");
+        if !standing.may(Right::Meet) || !self.members.contains_key(&actor.user) || !enabled {
+            return Err(Rejection::denied()
+                .because("no group video for you here")
+                .about("channel_id", at.id));
+        }
+        let room = Room { room: at.id.clone(), moderator: standing >= Standing::Moderator };
+        Ok(Step::emit(Emit::Answer(Answer::Value(json!({"video": room})))))
+    }
+
     pub(super) fn manage(&self, at: &Moment<'_>, actor: &Actor, action: MemberAction) -> Decision {
         let standing = self.standing(at, &actor.user);
         if self.form != Form::Channel || standing < Standing::Member {

@@ -21,7 +21,7 @@ use crate::rights::{Right, Standing};
 use crate::view::View;
 use levee_proto::attrs::ChannelAttrs;
 use levee_proto::messages::flags;
-use levee_proto::{Action, ConversationAction, ErrorType, Id, Object, Rejection};
+use levee_proto::{Action, ConversationAction, ErrorType, Id, Object, Rejection, VideoAction};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -136,6 +136,7 @@ impl Machine for Conversation {
                 self.act(at, &actor, action, parts)?
             }
             Input::Action(actor, Action::Member(action), _) => self.manage(at, &actor, action)?,
+            Input::Action(actor, Action::Video(VideoAction::DiscoverJitsi(_)), _) => self.room(at, &actor)?,
             Input::Action(..) => return Err(Rejection::new(ErrorType::ActionNotSupported)),
             Input::Order(order) => self.obey(at, order),
         };

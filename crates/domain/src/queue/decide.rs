@@ -3,6 +3,7 @@
 use super::stats::Share;
 use super::*;
 use crate::conversation::Conversation;
+use crate::jitsi::Room;
 use crate::{schedule, settings};
 
 impl Queue {
@@ -146,6 +147,18 @@ impl Queue {
         Ok(Step::record(record)
             .and(Emit::Forward(Stream::conversation(&channel), order))
             .and(waits_not(at.id, waiter)))
+    }
+
+    /// The room for group video, where the queue has one: for those who serve it and those who wait.
+    pub(super) fn room(&self, at: &Moment<'_>, actor: &Actor) -> Decision {
+        let standing = self.standing(at, &actor.user);
+        let serves = standing.may(Right::Meet);
+        let enabled = self.attrs.video.as_deref() == Some("group");
+        if !enabled || !serves && self.position(&actor.user).is_none() {
+            return Err(Rejection::denied().because("no group video for you here").about("queue_id", at.id));
+        }
+        let room = Room { room: at.id.clone(), moderator: serves };
+        Ok(Step::emit(Emit::Answer(Answer::Value(json!({"video": room})))))
     }
 
     pub(super) fn manage(&self, at: &Moment<'_>, actor: &Actor, action: MemberAction) -> Decision {

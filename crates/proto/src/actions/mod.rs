@@ -102,7 +102,6 @@ actions! {
             "begin_ice" => BeginIce,
         }
         planned {
-            "discover_jitsi" => DiscoverJitsi,
             "search" => Search,
             "search_users" => SearchUsers,
             "search_channels" => SearchChannels,
@@ -191,6 +190,13 @@ actions! {
             "delete_transcript" => DeleteTranscript,
             "create_access" => CreateAccess,
         }
+    }
+    /// What a queue or a channel decides about its video room, by the id that is given.
+    Video => VideoAction {
+        done {
+            "discover_jitsi" => DiscoverJitsi,
+        }
+        planned { }
     }
     /// What a user or a realm decides about its master keys, by whether a realm is given.
     Key => KeyAction {

@@ -241,6 +241,23 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "Seconds that credentials for TURN servers hold; a call that lasts longer can't find new ways.",
     ),
     setting(
+        "jitsi_domain",
+        Kind::Text,
+        "",
+        "The Jitsi server with rooms for group video: host, or host:port. discover_jitsi tells clients of it.",
+    ),
+    setting("jitsi_app_id", Kind::Text, "", "The app_id that the Jitsi server knows this one by."),
+    Setting {
+        secret: true,
+        ..setting(
+            "jitsi_secret",
+            Kind::Text,
+            "",
+            "The app_secret that the Jitsi server shares with this one; clients get tokens that open a room for an \
+             hour. Empty: the server asks for none.",
+        )
+    },
+    setting(
         "trusted_proxies",
         Kind::Networks,
         "",

@@ -263,11 +263,6 @@ export interface ActionParams {
   describe_conn: object;
   /** Asks for STUN and TURN servers with temporary credentials. */
   begin_ice: object;
-  /** Asks for a group video room. Planned: answered with `action_not_supported`. */
-  discover_jitsi: {
-    channel_id?: string;
-    queue_id?: string;
-  };
   /** Finds users and channels by the beginning of their names. Planned: answered with `action_not_supported`. */
   search: {
     search_term: string;
@@ -612,6 +607,11 @@ export interface ActionParams {
     user_attrs?: Patch<UserAttrs>;
     user_id?: string;
     user_settings?: JsonObject;
+  };
+  /** Asks for a group video room. */
+  discover_jitsi: {
+    channel_id?: string;
+    queue_id?: string;
   };
   /** Lists master keys. */
   describe_master_keys: {

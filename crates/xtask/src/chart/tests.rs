@@ -13,6 +13,7 @@ const OWN: &[&str] = &[
     "tls_self_signed",
     "store",
     "turn_secret",
+    "jitsi_secret",
     "geoip_database",
 ];
 /// Settings that have no place in a cluster, and those of several nodes, which the chart does not run yet.
