@@ -4,6 +4,7 @@
 use crate::entity::timers;
 use crate::hub::Hub;
 use crate::letter::Job;
+use crate::outbox;
 use crate::session::SessionRow;
 use levee_domain::user::SESSIONS;
 use levee_domain::view::{Kind, Stream};
@@ -61,6 +62,8 @@ impl Hub {
                         self.shared.metrics.drop("agenda_page");
                         tracing::error!(shard, "only {PAGE} items of the agenda are taken up");
                     }
+                    let (mails, items): (Vec<_>, Vec<_>) = items.into_iter().partition(outbox::is_mail);
+                    self.take_up_mails(mails);
                     let (timers, rest): (Vec<_>, Vec<_>) = items.into_iter().partition(timers::is_timer);
                     let set = |item: AgendaItem| Some((item.due, Stream::from_key(&item.stream)?));
                     self.timers.borrow_mut().extend(timers.into_iter().filter_map(set));

@@ -1,9 +1,11 @@
 //! Calls: actions without a session, each answered once.
 
+use crate::bring::{self, Provision};
 use crate::hub::Hub;
 use crate::letter::{Act, Asker, Job, Outcome};
 use crate::places;
 use bytes::Bytes;
+use levee_domain::found::Found;
 use levee_domain::machine::Actor;
 use levee_domain::view::Stream;
 use levee_proto::attrs::UserAttrs;
@@ -34,8 +36,8 @@ impl Calls {
     }
 }
 
-/// Who calls.
-#[derive(Debug, Clone)]
+/// Who calls; nobody in particular by default.
+#[derive(Debug, Clone, Default)]
 pub struct Caller {
     /// The user.
     pub user: Id,
@@ -68,6 +70,9 @@ impl Hub {
         };
         let needs_session =
             || Err(Rejection::new(ErrorType::ActionNotSupported).because("it needs a session"));
+        if caller.user.is_empty() && !action.is_open() {
+            return Err(Rejection::new(ErrorType::AccessDenied));
+        }
         let stream = match &action {
             Action::Session(SessionAction::Ping(_)) => {
                 let pong = levee_proto::Body::new(&levee_proto::events::Pong::default());
@@ -92,9 +97,19 @@ impl Hub {
                 rand::random::<u16>() % ids::SHARDS,
                 &rand::random::<[u8; 10]>(),
             )),
+            other if bring::is_sought(other) => Stream::user(&caller.user),
             other => crate::session::target(other, &caller.user)?,
         };
-        let found = self.find_out(&action, &caller.user).await?;
+        let drawn = || {
+            let shard = ids::shard(&caller.user).unwrap_or_default();
+            ids::from_bytes(shard, &rand::random::<[u8; 17]>())
+        };
+        let Provision { answer, stream, found } =
+            self.provide(&action, &caller.user, stream, Vec::new(), drawn).await?;
+        if let Some(answer) = answer {
+            return Ok(vec![(answer, None)]);
+        }
+        let secret = found.as_ref().and_then(Found::brought).and_then(|brought| brought.secret.clone());
         let origin = places::origin(&action, &caller.address, self.shared.options.places.as_deref());
         let token: Id = compact_str::format_compact!("call-{:032x}", rand::random::<u128>());
         let (sender, receiver) = oneshot::channel();
@@ -121,7 +136,10 @@ impl Hub {
         let answer = tokio::time::timeout(TIMEOUT, receiver).await;
         self.calls.0.borrow_mut().remove(&token);
         match answer {
-            Ok(Ok(Outcome::Events(events))) => Ok(events),
+            Ok(Ok(Outcome::Events(events))) => {
+                let told = |(body, length)| (bring::reveal(body, || secret.clone()), length);
+                Ok(events.into_iter().map(told).collect())
+            }
             Ok(Ok(Outcome::Rejected(rejection))) => Err(rejection),
             Ok(Ok(Outcome::Value(_)) | Err(_)) | Err(_) => {
                 Err(Rejection::new(ErrorType::Internal).because("no answer in time"))

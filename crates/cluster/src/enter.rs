@@ -1,99 +1,32 @@
 //! Opening sessions: as a new guest, by token, by identity and password.
 
 use crate::hub::Hub;
+use crate::identities::is_email;
 use crate::letter::Attach;
 use crate::puppets::{Subject, named_puppet};
 use crate::session::{Birth, Connection, SessionActor, SessionRow, Which};
 use actix::Addr;
-use argon2::Argon2;
-use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
+use levee_domain::access::{AccessType, Customer};
+use levee_domain::identity::Identity;
 use levee_domain::session::{BLOCK, Session};
-use levee_domain::user::{Entrance, IDENTITIES, NewUser, Proof};
-use levee_domain::view::Stream;
+use levee_domain::user::{Entrance, NewIdentity, NewUser, Proof};
+use levee_domain::view::{Kind, Stream};
 use levee_proto::actions::session::CreateSession;
 use levee_proto::actions::user::CreateUser;
 use levee_proto::attrs::{IdentityAttrs, Writable};
 use levee_proto::{ErrorType, Id, Rejection, Text, events, ids, limits};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::rc::Rc;
-use std::sync::{Arc, OnceLock};
-use tokio::sync::Semaphore;
+use std::sync::Arc;
 
 /// How often a puppet that was deleted may be made anew under its master's name for it.
 const PUPPET_LIVES: u32 = 16;
-/// How many passwords are hashed at a time: each takes 19 MiB and a core for some milliseconds.
-static HASHING: Semaphore = Semaphore::const_new(2);
-
-/// An identity, as the directory keeps it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct IdentityRow {
-    /// Whose it is.
-    pub user: Id,
-    /// The password's hash, if it has one.
-    pub password: Option<String>,
-}
 
 pub(crate) fn denied() -> Rejection {
     Rejection::new(ErrorType::AccessDenied)
 }
 
-/// Hashes a password.
-async fn hash(password: String) -> Result<String, Rejection> {
-    let internal = || Rejection::new(ErrorType::Internal).because("hashing failed");
-    let _turn = HASHING.acquire().await.map_err(|_| internal())?;
-    tokio::task::spawn_blocking(move || {
-        let salt = SaltString::encode_b64(&rand::random::<[u8; 16]>()).ok()?;
-        Some(Argon2::default().hash_password(password.as_bytes(), &salt).ok()?.to_string())
-    })
-    .await
-    .ok()
-    .flatten()
-    .ok_or_else(internal)
-}
-
-/// Checks a password. Takes as long where there is nothing to check it against.
-async fn verify(password: String, expected: Option<String>) -> bool {
-    static NOBODY: OnceLock<String> = OnceLock::new();
-    let Ok(_turn) = HASHING.acquire().await else { return false };
-    tokio::task::spawn_blocking(move || {
-        let known = expected.is_some();
-        let against = expected.unwrap_or_else(|| {
-            NOBODY
-                .get_or_init(|| {
-                    SaltString::encode_b64(&[7; 16])
-                        .ok()
-                        .and_then(|salt| {
-                            Argon2::default().hash_password(b"nobody", &salt).ok().map(|h| h.to_string())
-                        })
-                        .unwrap_or_default()
-                })
-                .clone()
-        });
-        let matches = PasswordHash::new(&against)
-            .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok());
-        matches && known
-    })
-    .await
-    .unwrap_or(false)
-}
-
 impl Hub {
-    /// Who holds an identity with this password.
-    async fn identify(&self, kind: &str, name: &str, password: &str) -> Result<Id, Rejection> {
-        if password.len() > limits::SECRET_BYTES {
-            return Err(Rejection::malformed("identity_auth is too long"));
-        }
-        let key: Text = compact_str::format_compact!("{kind}:{}", normal(kind, name));
-        let row = self.shared.store.get(IDENTITIES, &key).await.map_err(unavailable)?;
-        let row: Option<IdentityRow> = row.and_then(|row| serde_json::from_slice(&row.value).ok());
-        let expected = row.as_ref().and_then(|row| row.password.clone());
-        match (verify(password.to_owned(), expected).await, row) {
-            (true, Some(row)) => Ok(row.user),
-            _ => Err(denied()),
-        }
-    }
-
     /// Checks a caller's credentials.
     ///
     /// # Errors
@@ -162,12 +95,29 @@ impl Hub {
             (&create.identity_type, &create.identity_name, &create.identity_auth)
         {
             (self.identify(kind, name, auth).await?, Proof::Verified, None)
+        } else if let Some(key) = &create.access_key {
+            let (owner, digest) = (self.owner_of_key(key).await?, ids::digest(key));
+            match owner.kind {
+                Kind::User => (owner.id, Proof::Access(digest), None),
+                Kind::Conversation => {
+                    let customer = self.ask(owner.clone(), json!({"Customer": {"digest": digest}})).await?;
+                    let customer: Customer = serde_json::from_value(customer).map_err(|_| denied())?;
+                    let new = NewUser {
+                        attrs: customer.attrs.into_patch(),
+                        settings: customer.settings,
+                        host: Some(owner.id.clone()),
+                        ..NewUser::default()
+                    };
+                    (customer.user, Proof::Audience(owner.id, digest), Some(new))
+                }
+                Kind::Realm | Kind::Queue => return Err(denied()),
+            }
         } else if create.user_id.is_some() || create.user_existing == Some(true) {
             return Err(denied());
         } else {
             let user = ids::from_bytes(shard, &rand::random::<[u8; 10]>());
             let auth = token.insert(ids::from_bytes(shard, &rand::random::<[u8; 17]>()));
-            let identity = self.new_identity(&create, &user).await?;
+            let identity = self.new_identity(&create).await?;
             let new = NewUser { auth: Some(ids::digest(auth)), identity, ..new_user(&create) };
             (user, Proof::Verified, Some(new))
         };
@@ -208,9 +158,10 @@ impl Hub {
             }
         }
         let bounds = self.shared.options.session_bounds;
+        let seed = ids::seed(&session_id);
         let birth = Birth::New { session_id, user_auth: token, action_id };
         let machine = Session::new(types, 0, bounds);
-        let which = Which { id: session, shard, user, version: 1, epoch: 1 };
+        let which = Which { id: session, shard, user, version: 1, epoch: 1, seed };
         Ok(SessionActor::open(self.clone(), which, machine, birth, Some((connection, number))))
     }
 
@@ -243,39 +194,32 @@ impl Hub {
         })
     }
 
-    async fn new_identity(
-        &self,
-        create: &CreateSession,
-        user: &Id,
-    ) -> Result<Option<(Text, Text, IdentityAttrs, String)>, Rejection> {
+    /// The identity of a new user. Its address is asked whether that is right, if mail goes out from here; else
+    /// nobody can be asked, and it is taken for verified.
+    async fn new_identity(&self, create: &CreateSession) -> Result<Option<NewIdentity>, Rejection> {
         let (Some(kind), Some(name)) = (&create.identity_type_new, &create.identity_name_new) else {
             return Ok(None);
         };
-        if kind != "email" {
-            return Err(Rejection::new(ErrorType::ActionNotSupported).because("identity_type_new is email"));
-        }
-        let name = normal(kind, name);
-        if !(3..=254).contains(&name.len()) || name.matches('@').count() != 1 {
-            return Err(Rejection::malformed("identity_name_new is no e-mail address"));
-        }
+        is_email(kind)?;
         let mut attrs = IdentityAttrs::default();
         if let Some(patch) = &create.identity_attrs {
             patch.check(|writable| writable == Writable::OneSelf)?;
             patch.apply(&mut attrs);
         }
-        let password = match &create.identity_auth_new {
-            Some(password) if password.len() > limits::SECRET_BYTES => {
-                return Err(Rejection::malformed("identity_auth_new is too long"));
+        let (identity, asks) = if self.has_mail().is_ok() {
+            attrs.pending = Some(true);
+            let secret = ids::from_bytes(0, &rand::random::<[u8; 17]>());
+            (self.addressed(kind, name)?, Some((AccessType::IdentityVerify, secret)))
+        } else {
+            let identity = Identity::new(kind, name);
+            if !(3..=254).contains(&identity.name.len()) || identity.name.matches('@').count() != 1 {
+                return Err(Rejection::malformed("identity_name_new is no e-mail address"));
             }
-            Some(password) => {
-                attrs.auth = Some(true);
-                Some(hash(password.to_string()).await?)
-            }
-            None => None,
+            (identity, None)
         };
-        let row = IdentityRow { user: user.clone(), password };
-        let row = serde_json::to_string(&row).map_err(|e| Rejection::malformed(e.to_string()))?;
-        Ok(Some((kind.clone(), name, attrs, row)))
+        let password = self.new_password(create.identity_auth_new.as_ref()).await?;
+        attrs.auth = password.is_some().then_some(true);
+        Ok(Some(NewIdentity { identity, attrs, password, asks }))
     }
 
     /// How a session attaches to a stream.
@@ -300,18 +244,10 @@ fn check(create: &CreateSession) -> Result<(), Rejection> {
     if create.message_types.iter().any(|of| of.len() > limits::MESSAGE_TYPE_BYTES) {
         return Err(Rejection::new(ErrorType::MessageTypeTooLong));
     }
-    if create.access_key.is_some() {
-        return Err(Rejection::new(ErrorType::ActionNotSupported).because("access_key is not supported yet"));
-    }
     if create.puppet_attrs.is_some() && create.master_sign.is_none() {
         return Err(Rejection::malformed("puppet_attrs takes a master_sign"));
     }
     Ok(())
-}
-
-/// The form under which a name is kept: e-mail addresses are told apart without their case.
-fn normal(kind: &str, name: &str) -> Text {
-    if kind == "email" { name.trim().to_lowercase().into() } else { name.into() }
 }
 
 pub(crate) fn unavailable(error: levee_store::StoreError) -> Rejection {

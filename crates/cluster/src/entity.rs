@@ -9,7 +9,7 @@ pub(crate) mod timers;
 
 use crate::hub::Hub;
 use crate::letter::{AskedOutcome, Asker, Attached, Job, Letter, LineUp, Outcome};
-use crate::realms;
+use crate::{outbox, realms};
 use actix::prelude::*;
 use levee_domain::machine::{Machine, Timer};
 use levee_domain::view::{Kind, Stream};
@@ -154,7 +154,8 @@ impl<M: Machine> EntityActor<M> {
 
     fn restore_forwards(&mut self, open: Vec<levee_store::AgendaItem>) {
         let mut again: HashMap<Stream, VecDeque<(Id, Value)>> = HashMap::new();
-        let mut items: Vec<_> = open.into_iter().filter(|item| !timers::is_timer(item)).collect();
+        let mut items: Vec<_> =
+            open.into_iter().filter(|item| !timers::is_timer(item) && !outbox::is_mail(item)).collect();
         items.sort_by(|a, b| a.key.cmp(&b.key));
         for item in items {
             match serde_json::from_slice::<commit::Forwarding>(&item.body) {

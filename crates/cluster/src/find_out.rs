@@ -80,7 +80,7 @@ impl Hub {
     }
 
     /// What may be known of a user.
-    async fn card(self: &Rc<Self>, user: &Id) -> Result<Arc<UserAttrs>, Rejection> {
+    pub(crate) async fn card(self: &Rc<Self>, user: &Id) -> Result<Arc<UserAttrs>, Rejection> {
         let absent = || Rejection::new(ErrorType::UserNotFound).about("user_id", user);
         if ids::shard(user).is_none() {
             return Err(absent());

@@ -8,8 +8,10 @@ use crate::call::Calls;
 use crate::entity::EntityMessage;
 use crate::follow::Follows;
 use crate::letter::{Job, Letter, Outcome, Seat};
+use crate::mail_rate::MailRate;
 use crate::metrics::Metrics;
 use crate::node::NodeOptions;
+use crate::outbox::Outbox;
 use crate::placement::{Lease, Placement};
 use crate::post::PostOffice;
 use crate::realms::Realms;
@@ -51,6 +53,7 @@ pub struct Shared {
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) post_office: PostOffice,
     pub(crate) placement: Placement,
+    pub(crate) mail_rate: MailRate,
     pub(crate) lease: Lease,
     /// The lease is renewed at once, for there is news.
     pub(crate) renew_now: Notify,
@@ -79,6 +82,7 @@ impl Shared {
             bus,
             post_office: PostOffice::default(),
             placement: Placement::default(),
+            mail_rate: MailRate::default(),
             lease: Lease::default(),
             renew_now: Notify::new(),
             full: AtomicBool::new(false),
@@ -188,6 +192,7 @@ pub struct Hub {
     pub(crate) realms: Realms,
     pub(crate) calls: Calls,
     pub(crate) alike: Alike,
+    pub(crate) outbox: Outbox,
     pub(crate) relays: Relays,
     pub(crate) turns: Turns,
     /// Orders that wait for an owner of their stream, each since a tick.
@@ -226,6 +231,7 @@ impl Hub {
             realms: Realms::default(),
             calls: Calls::default(),
             alike: Alike::default(),
+            outbox: Outbox::default(),
             relays: Relays::default(),
             turns: Turns::default(),
             held: RefCell::default(),
@@ -268,6 +274,7 @@ impl Hub {
         self.ended.borrow_mut().retain(|_, since| now - *since < 60);
         self.release_held();
         self.ring_timers();
+        self.send_mails();
         self.save_confirmed();
         self.passivate();
         self.retry_attaching();

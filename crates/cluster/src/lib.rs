@@ -6,6 +6,7 @@
 
 mod agenda;
 mod alike;
+mod bring;
 pub mod call;
 pub mod enter;
 mod entity;
@@ -13,10 +14,13 @@ mod find_out;
 mod follow;
 mod history;
 pub mod hub;
+mod identities;
 pub mod letter;
+mod mail_rate;
 pub mod metrics;
 pub mod node;
 mod nonces;
+mod outbox;
 mod placement;
 pub mod places;
 mod post;
@@ -34,6 +38,7 @@ pub use levee_domain::ice::IceServers;
 pub use levee_domain::jitsi::Jitsi;
 pub use levee_domain::session::Bounds;
 pub use node::{Node, NodeOptions, SPEAKS, StartError};
+pub use outbox::{Mailer, Undelivered};
 pub use session::{CloseReason, Connection, Flow, Outgoing, SessionActor, SessionMessage};
 
 use std::time::{SystemTime, UNIX_EPOCH};

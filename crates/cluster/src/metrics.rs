@@ -33,6 +33,8 @@ pub struct Metrics {
     pub timers: IntCounter,
     /// Shards that this node took or lost.
     pub shard_moves: IntCounterVec,
+    /// Mails, by what became of them.
+    pub mails: IntCounterVec,
     /// Commits that met another writer, by kind of conflict.
     pub conflicts: IntCounterVec,
 }
@@ -97,6 +99,10 @@ impl Metrics {
                 Opts::new("levee_shard_moves_total", "Shards that this node took or lost."),
                 &["way"],
             )?,
+            mails: IntCounterVec::new(
+                Opts::new("levee_mails_total", "Mails that were sent, deferred or given up."),
+                &["outcome"],
+            )?,
             conflicts: IntCounterVec::new(
                 Opts::new("levee_commit_conflicts_total", "Commits that met another writer, by kind."),
                 &["kind"],
@@ -116,6 +122,7 @@ impl Metrics {
         registry.register(Box::new(metrics.parked.clone()))?;
         registry.register(Box::new(metrics.timers.clone()))?;
         registry.register(Box::new(metrics.shard_moves.clone()))?;
+        registry.register(Box::new(metrics.mails.clone()))?;
         registry.register(Box::new(metrics.conflicts.clone()))?;
         Ok(metrics)
     }

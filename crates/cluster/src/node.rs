@@ -5,6 +5,7 @@ mod leases;
 use crate::hub::{Hub, HubActor, Run, Shared};
 use crate::letter::Letter;
 use crate::metrics::Metrics;
+use crate::outbox::Mailer;
 use crate::places::Places;
 use actix::prelude::*;
 use levee_bus::{Bus, Inbox, Incoming};
@@ -75,6 +76,8 @@ pub struct NodeOptions {
     pub ice: IceServers,
     /// Where rooms for group video are.
     pub jitsi: Jitsi,
+    /// How mail goes out, if it does.
+    pub mailer: Option<Arc<dyn Mailer>>,
     /// Where addresses are, if the operator has a file that says it.
     pub places: Option<Arc<Places>>,
 }
@@ -94,6 +97,7 @@ impl Default for NodeOptions {
             drain_over: Duration::ZERO,
             ice: IceServers::default(),
             jitsi: Jitsi::default(),
+            mailer: None,
             places: None,
         }
     }

@@ -14,6 +14,7 @@ mod seen;
 pub(crate) use act::target;
 pub use connection::{CloseReason, Connection, Flow, OVERHEAD, Outgoing};
 
+use crate::bring;
 use crate::hub::Hub;
 use crate::letter::{Attached, Outcome, Seat};
 use crate::publish::Shown;
@@ -90,6 +91,8 @@ pub(crate) struct Which {
     pub(crate) version: u64,
     /// How often it has gone on somewhere.
     pub(crate) epoch: u64,
+    /// What its further secrets are made of; kept nowhere, for its id tells it.
+    pub(crate) seed: [u8; 16],
 }
 
 /// What comes to a session.
@@ -143,6 +146,7 @@ pub struct SessionActor {
     /// The digest of the session's id.
     id: Id,
     shard: u16,
+    seed: [u8; 16],
     user: Id,
     card: Arc<UserAttrs>,
     machine: Session,
@@ -220,7 +224,7 @@ impl SessionActor {
         birth: Birth,
         connection: Option<(Connection, u64)>,
     ) -> Addr<Self> {
-        let Which { id, shard, user, version, epoch } = which;
+        let Which { id, shard, user, version, epoch, seed } = which;
         let (connection, connection_number) =
             connection.map_or((None, 0), |(way, number)| (Some(way), number));
         let fresh = matches!(birth, Birth::New { .. });
@@ -228,6 +232,7 @@ impl SessionActor {
             hub: hub.clone(),
             id: id.clone(),
             shard,
+            seed,
             user,
             card: Arc::default(),
             machine,
@@ -261,7 +266,7 @@ impl SessionActor {
 
     fn push(
         &mut self,
-        body: Arc<Body>,
+        mut body: Arc<Body>,
         splice: Splice,
         message_type: Option<&str>,
         mark: Option<(&Stream, u64)>,
@@ -269,6 +274,7 @@ impl SessionActor {
     ) {
         if let Some(action_id) = splice.action_id {
             self.replied(action_id);
+            body = bring::reveal(body, || Some(self.secret(Some(action_id))));
         }
         if let Err(rejection) = self.machine.push(body, splice, message_type, mark) {
             self.hub.shared.metrics.drop("session_buffer");

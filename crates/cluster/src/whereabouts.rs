@@ -71,7 +71,7 @@ impl Hub {
             let elsewhere = row.node != self.shared.node && self.shared.placement.is_live(&row.node);
             if elsewhere && self.fetch(&row, &session, shard, &wanted).await {
                 let again = self.session_row(&session).await?.ok_or_else(absent)?;
-                if let Some(address) = self.take_session(&session, shard, again.0, again.1).await? {
+                if let Some(address) = self.take_session(session_id, again.0, again.1).await? {
                     return Ok(address);
                 }
                 continue;
@@ -80,7 +80,7 @@ impl Hub {
                 return Err(Rejection::new(ErrorType::ConnectionSuperseded));
             }
             let last = (row.node.clone(), row.epoch);
-            if let Some(address) = self.take_session(&session, shard, version, row).await? {
+            if let Some(address) = self.take_session(session_id, version, row).await? {
                 if elsewhere {
                     self.tell_taken(&last, &session, shard);
                 }
@@ -174,11 +174,11 @@ impl Hub {
     /// Writes into a session's row that it lives here, and starts it. `None` if somebody else was faster.
     async fn take_session(
         self: &Rc<Self>,
-        session: &Id,
-        shard: Shard,
+        session_id: &Id,
         version: u64,
         mut row: SessionRow,
     ) -> Result<Option<Addr<SessionActor>>, Rejection> {
+        let (session, shard) = (&ids::digest(session_id), ids::shard(session_id).unwrap_or_default());
         let parked = row.parked.take();
         let known = row.ceiling;
         row.epoch += 1;
@@ -207,8 +207,14 @@ impl Hub {
         };
         tracing::debug!(%session, user = %row.user, exactly = parked.is_some(), "a session goes on here");
         let birth = Birth::Again(parked);
-        let which =
-            Which { id: session.clone(), shard, user: row.user, version: version + 1, epoch: row.epoch };
+        let which = Which {
+            id: session.clone(),
+            shard,
+            user: row.user,
+            version: version + 1,
+            epoch: row.epoch,
+            seed: ids::seed(session_id),
+        };
         Ok(Some(SessionActor::open(self.clone(), which, machine, birth, None)))
     }
 

@@ -1,10 +1,11 @@
 //! What was found out for an action before it is decided, for machines look nothing up and draw no lots.
 
-use levee_proto::attrs::UserAttrs;
+use levee_proto::attrs::{QueueAttrs, UserAttrs};
 use levee_proto::{ErrorType, Id, Object, Rejection, Text};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+use crate::access::Sendable;
 use crate::machine::{Claim, Emit};
 
 /// The namespace of nonces in the directory: of what may be used once. Keys begin with the time at which a nonce
@@ -22,6 +23,34 @@ pub enum Found {
     Granted(Granted),
     /// Metadata was encrypted with a master key.
     Secure(Authority, Object, Option<Text>),
+    /// What an action about access keys or identities takes.
+    Brought(Box<Brought>),
+}
+
+/// What actions about access keys and identities take; each uses its part.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Brought {
+    /// A new secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Id>,
+    /// The user whom a key is for, and what may be known of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<(Id, Arc<UserAttrs>)>,
+    /// What an access key opens that is to be sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<Sendable>,
+    /// The attributes of the queue that an audience came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueueAttrs>,
+    /// The hash of a new password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// The digest of the hash that a password was checked against, if it was right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven: Option<Id>,
+    /// The realms of the one who acts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub realms: Vec<Id>,
 }
 
 /// Secrets are not shown: they must not get into a log.
@@ -32,6 +61,7 @@ impl std::fmt::Debug for Found {
             Self::Secret(_) => "Secret",
             Self::Granted(_) => "Granted",
             Self::Secure(..) => "Secure",
+            Self::Brought(_) => "Brought",
         })
     }
 }
@@ -49,6 +79,15 @@ impl Found {
     pub fn peer(&self) -> Option<(&Id, &Arc<UserAttrs>)> {
         match self {
             Self::Peer(id, card) => Some((id, card)),
+            Self::Brought(brought) => brought.peer.as_ref().map(|(id, card)| (id, card)),
+            _ => None,
+        }
+    }
+
+    /// What was brought for an action about access keys or identities.
+    pub fn brought(&self) -> Option<&Brought> {
+        match self {
+            Self::Brought(brought) => Some(brought),
             _ => None,
         }
     }

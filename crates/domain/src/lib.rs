@@ -4,13 +4,16 @@
 //! records ([`Machine::apply`]). It knows no actor framework, does no I/O, reads no clock and draws no
 //! random number: all that comes in as arguments, so that every rule can be tested as a table.
 
+pub mod access;
 pub mod conversation;
 pub mod entity;
 pub mod few;
 pub mod found;
 pub mod ice;
+pub mod identity;
 pub mod jitsi;
 pub mod machine;
+pub mod mail;
 pub mod master;
 pub mod queue;
 pub mod realm;

@@ -1,11 +1,12 @@
 //! The shape of a machine: what goes in, what a decision is.
 
-use crate::found::Found;
+use crate::found::{Brought, Found};
+use crate::mail::Mail;
 use crate::queue::stats::Wanted;
 use crate::view::{Line, Stream, View, roles::Roles};
 use bytes::Bytes;
 use levee_proto::attrs::UserAttrs;
-use levee_proto::{Action, Body, Id, Object, Rejection, Text};
+use levee_proto::{Action, Body, ErrorType, Id, Object, Rejection, Text};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::sync::Arc;
@@ -41,6 +42,20 @@ pub struct Actor {
 }
 
 impl Actor {
+    /// What was brought for an action about access keys or identities.
+    pub fn brought(&self) -> Option<&Brought> {
+        self.found.as_ref().and_then(Found::brought)
+    }
+
+    /// The new secret for the access key that the action makes.
+    ///
+    /// # Errors
+    /// `internal` when there is none.
+    pub fn secret(&self) -> Result<&Id, Rejection> {
+        let secret = self.brought().and_then(|brought| brought.secret.as_ref());
+        secret.ok_or_else(|| Rejection::new(ErrorType::Internal).because("no secret was drawn"))
+    }
+
     /// The command, if the action is one that can be retried.
     pub fn command(&self) -> Option<Command> {
         let action_id = self.action_id?;
@@ -119,6 +134,10 @@ pub enum Emit {
     Tell(Stream, Value),
     /// Write a row of the directory in the same commit.
     Claim(Claim),
+    /// Send a mail, for certain: kept on the agenda until it has gone out.
+    Mail(Mail),
+    /// Count something that was left out at a limit, without telling.
+    Drop(&'static str),
     /// Have a timer ring; kept on the agenda.
     Wait(Timer, Due),
     /// A timer need not ring any more.

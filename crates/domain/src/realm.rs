@@ -96,6 +96,7 @@ impl Machine for Realm {
                 Ok(Step::record(RealmRecord::QueueRemoved { queue }))
             }
             Input::Order(RealmOrder::QueueDeleted { .. }) => Ok(Step::nothing()),
+            Input::Order(RealmOrder::Admit { user, card }) => Ok(self.admit(at, user, card)),
         }
     }
 

@@ -36,6 +36,8 @@ pub enum Right {
     SeeHidden,
     /// Change a channel's members.
     ManageChannelMembers,
+    /// Let others join a channel by an access key.
+    Invite,
     /// Send an audience's customer to another queue.
     TransferAudience,
     /// Delete a channel.
@@ -71,6 +73,7 @@ pub const TABLE: &[(Right, Standing)] = &[
     (Right::SpeakSilenced, Standing::Moderator),
     (Right::SeeHidden, Standing::Moderator),
     (Right::ManageChannelMembers, Standing::Moderator),
+    (Right::Invite, Standing::Moderator),
     (Right::TransferAudience, Standing::Moderator),
     (Right::DeleteChannel, Standing::Operator),
     (Right::SeeRealm, Standing::RealmMember),

@@ -1,13 +1,13 @@
 //! For tests: a machine with its records, to which inputs are given one by one.
 
 use crate::entity::{Entity, Outcome};
-use crate::found::Found;
+use crate::found::{Brought, Found};
 use crate::machine::{Actor, Emit, Entry, Input, Machine, Step};
 use crate::realm::Realm;
 use crate::view::Stream;
 use bytes::Bytes;
 use levee_proto::attrs::UserAttrs;
-use levee_proto::{Action, ErrorType, Id, Rejection};
+use levee_proto::{Action, ErrorType, Id, Rejection, ids};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -20,6 +20,8 @@ pub(crate) struct Table<M: Machine> {
     pub(crate) entity: Entity<M>,
     pub(crate) realm: Option<Realm>,
     pub(crate) now: u64,
+    /// What is looked up and checked for actions.
+    pub(crate) brought: Brought,
     next_action: u64,
 }
 
@@ -33,6 +35,7 @@ impl<M: Machine> Table<M> {
             entity: Entity::default(),
             realm: None,
             now: 1_000_000,
+            brought: Brought::default(),
             next_action: 0,
         }
     }
@@ -62,10 +65,19 @@ impl<M: Machine> Table<M> {
             card: Arc::new(card.clone()),
             message_types: Arc::from(["ninchat.com/*".into()]),
             origin: self.origin.clone(),
-            found: header["user_id"].as_str().map(|peer| Found::Peer(peer.into(), Arc::new(card))),
+            found: Some(Found::Brought(Box::new(Brought {
+                secret: Some(self.secret()),
+                peer: header["user_id"].as_str().map(|peer| (peer.into(), Arc::new(card))),
+                ..self.brought.clone()
+            }))),
         };
         let parts = parts.iter().map(|part| Bytes::copy_from_slice(part.as_bytes())).collect();
         self.give(Input::Action(actor, action, parts))
+    }
+
+    /// The secret that the last action brought.
+    pub(crate) fn secret(&self) -> Id {
+        ids::secret(0, &[1; 16], self.next_action)
     }
 
     /// Another entity orders something.

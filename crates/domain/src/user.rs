@@ -3,17 +3,21 @@
 //! A user's sessions follow the user's stream, and learn from it which conversations, realms and
 //! queues to follow beside it.
 
+mod access;
 mod decide;
+mod identities;
 mod keys;
 mod records;
 #[cfg(test)]
 mod tests;
 mod views;
 
-pub use records::{Entrance, NewUser, Proof, UserOrder, UserRecord};
+pub use records::{Entrance, NewIdentity, NewUser, Proof, UserOrder, UserRecord};
 
 use crate::Command;
+use crate::access::AccessKeys;
 use crate::machine::{Columns, Entry, Glance, Input, Machine, Moment, Step};
+use crate::mail::Mailed;
 use crate::master::Keys;
 use crate::view::{Stream, View, roles};
 use levee_proto::attrs::{IdentityAttrs, PuppetAttrs, UserAttrs};
@@ -24,8 +28,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The namespace of session rows in the directory.
 pub const SESSIONS: &str = "session";
-/// The namespace of identities in the directory.
-pub const IDENTITIES: &str = "identity";
 /// In a user's glance, for the user's session and not for the wire: what to follow.
 pub const FOLLOWS: &str = "$follows";
 /// In a user's glance, for the user's session and not for the wire: how far conversations were read.
@@ -58,6 +60,18 @@ pub struct User {
     pub waiting: BTreeMap<Id, Wait>,
     /// How far conversations were read.
     pub read: BTreeMap<Id, u64>,
+    /// The channel of the audience whose customer the user is, by an access key, while that goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    host: Option<Id>,
+    /// Digests of the hashes of their passwords, by their keys in the directory.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    seals: BTreeMap<Id, Id>,
+    /// The mails that the user has caused lately.
+    #[serde(default, skip_serializing_if = "Mailed::is_empty")]
+    mailed: Mailed,
+    /// Access keys to the user's things.
+    #[serde(default, skip_serializing_if = "AccessKeys::is_empty")]
+    access: AccessKeys,
     /// Master keys of the user's, those of realms included.
     #[serde(default, skip_serializing_if = "Keys::is_empty")]
     pub keys: Keys,
@@ -126,7 +140,10 @@ impl User {
         for (kind, names) in &self.identities {
             let visible: Object = names
                 .iter()
-                .filter(|(_, attrs)| own || attrs.public.is_some())
+                .filter(|(_, attrs)| {
+                    let settled = attrs.pending.is_none() && attrs.rejected.is_none();
+                    own || attrs.public.is_some() && settled
+                })
                 .map(|(name, attrs)| {
                     let shown = if own { serde_json::to_value(attrs).unwrap_or_default() } else { json!({}) };
                     (name.to_string(), shown)
@@ -167,14 +184,15 @@ impl Machine for User {
     fn decide(&self, at: &Moment<'_>, input: Input<UserOrder>) -> Result<Step<UserRecord>, Rejection> {
         let order = match input {
             Input::Action(actor, Action::User(UserAction::CreateUser(create)), _) if !self.created => {
-                return self.create_puppet(&actor, create);
+                return self.create_puppet(at, &actor, create);
             }
             Input::Action(actor, action, payload) => {
                 if !self.created || self.attrs.deleted.is_some() {
                     return Err(Rejection::new(ErrorType::UserNotFound).about("user_id", at.id));
                 }
                 return match action {
-                    Action::User(action) => self.act(at, &actor.user, action),
+                    Action::User(action) => self.act(at, &actor, action),
+                    Action::Access(action) => self.access(at, &actor, action),
                     Action::Key(action) => self.keep_keys(at, &actor, action, &payload),
                     _ => Err(Rejection::new(ErrorType::ActionNotSupported)),
                 };
@@ -184,9 +202,10 @@ impl Machine for User {
         self.obey(at, order)
     }
 
-    fn apply(&mut self, _seq: u64, _time: u64, record: &UserRecord) {
+    fn apply(&mut self, _seq: u64, time: u64, record: &UserRecord) {
         match record.clone() {
-            UserRecord::Created { attrs, settings, auth, identity, master, puppet } => {
+            UserRecord::Created { attrs, settings, auth, identity, master, puppet, host } => {
+                self.host = host;
                 self.created = true;
                 self.attrs = attrs;
                 self.settings = settings;
@@ -249,6 +268,26 @@ impl Machine for User {
             UserRecord::Read { conversation, message_id, .. } => {
                 let seq = levee_proto::ids::message_seq(&message_id).unwrap_or_default();
                 self.read.insert(conversation, seq);
+            }
+            UserRecord::AccessMade { digest, key, forgotten, .. } => {
+                self.access.add(digest, key, &forgotten);
+            }
+            UserRecord::HostGone => self.host = None,
+            UserRecord::AccessSpent { digest } => self.access.spend(&digest),
+            UserRecord::AccessSent { .. } => {}
+            UserRecord::Mailed { to } => self.mailed.note(to, time),
+            UserRecord::IdentityPut { identity, attrs, seal, .. } => {
+                match seal {
+                    Some(seal) => self.seals.insert(identity.key(), seal),
+                    None => self.seals.remove(&identity.key()),
+                };
+                self.identities.entry(identity.kind).or_default().insert(identity.name, attrs);
+            }
+            UserRecord::IdentityDeleted { identity, .. } => {
+                self.seals.remove(&identity.key());
+                if let Some(names) = self.identities.get_mut(&identity.kind) {
+                    names.remove(&identity.name);
+                }
             }
             UserRecord::Deleted { .. } => {
                 *self = Self {

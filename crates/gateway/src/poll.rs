@@ -3,6 +3,7 @@
 use crate::Shared;
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
+use levee_cluster::call::Caller;
 use levee_cluster::letter::Relayed;
 use levee_cluster::relay::{self, Answer, Place};
 use levee_cluster::session::Numbered;
@@ -10,6 +11,7 @@ use levee_cluster::{Connection, SessionMessage};
 use levee_proto::envelope::Splice;
 use levee_proto::{Body, Envelope, ErrorType, Rejection, Text, limits};
 use serde::Deserialize;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -124,6 +126,16 @@ async fn answer(context: &Shared, arbiter: u16, from: Text, header: Bytes) -> Re
         let _ = session.try_send(SessionMessage::Peer(from));
         let events = tokio::time::timeout(OPENING, receiver).await.ok().and_then(Result::ok);
         return Ok(said(&events.unwrap_or_default()));
+    }
+    if envelope.session_id.is_none() && envelope.decode(&header).is_ok_and(|action| action.is_open()) {
+        let parts = Envelope::inline_payload(&header).map_err(refuse)?;
+        let called =
+            node.on(
+                arbiter,
+                move |hub| async move { hub.call(Caller::default(), envelope, header, parts).await },
+            );
+        let told = |(body, _): (Arc<Body>, _)| body.inline(Splice { action_id, ..Splice::default() });
+        return Ok(called.await.unwrap_or_else(busy).map_err(refuse)?.into_iter().filter_map(told).collect());
     }
     let Some(session_id) = envelope.session_id.clone() else {
         return Err(refuse(Rejection::malformed("session_id is missing")));

@@ -93,17 +93,21 @@ async fn call(context: &Shared, arbiter: u16, from: Text, asked: Asked) -> Outco
         return Ok((vec![(Arc::new(pong), None)], action_id));
     }
     let identity = credentials.caller_type.zip(credentials.caller_name);
-    let nobody = credentials.caller_id.is_none() && identity.is_none() && credentials.caller_auth.is_none();
+    let auth = credentials.caller_auth;
+    let nobody = credentials.caller_id.is_none() && identity.is_none() && auth.is_none();
     if let (true, Action::User(UserAction::CreateUser(create))) = (nobody, action) {
         let created = context.node.on(arbiter, move |hub| async move { hub.create_user(create).await }).await;
         let created = created.unwrap_or_else(|| Err(Rejection::new(ErrorType::Internal))).map_err(refuse)?;
         return Ok((vec![(Arc::new(Body::new(&created)), None)], action_id));
     }
-    let auth = credentials.caller_auth.unwrap_or_default();
     let events = context
         .node
         .on(arbiter, move |hub| async move {
-            let caller = hub.caller(credentials.caller_id, identity, &auth).await?;
+            let caller = match nobody {
+                // Some actions are for whoever has the key to something.
+                true => Caller::default(),
+                false => hub.caller(credentials.caller_id, identity, &auth.unwrap_or_default()).await?,
+            };
             let caller = Caller { address: from, ..caller };
             hub.call(caller, envelope, header, parts).await
         })

@@ -15,6 +15,7 @@ use actix_http::{Request, StatusCode, h1, ws as handshake};
 use actix_web_actors::ws;
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
+use levee_cluster::call::Caller;
 use levee_cluster::session::OVERHEAD;
 use levee_cluster::{CloseReason, Connection, Outgoing, SessionActor, SessionMessage};
 use levee_proto::envelope::Splice;
@@ -274,15 +275,47 @@ impl WebSocket {
                 self.open(finding, action_id, Some(act), ctx);
             }
             "ping" => self.send(&Body::new(&levee_proto::events::Pong::default()), action_id, ctx),
-            _ => {
-                let early = envelope.decode(header).err().unwrap_or_else(|| {
-                    Rejection::malformed(
-                        "the first action is create_session, resume_session or close_session",
-                    )
-                });
-                self.refuse(&early, action_id, ctx);
-            }
+            _ => match envelope.decode(header) {
+                Ok(action) if action.is_open() => self.call(*act, ctx),
+                Ok(_) => {
+                    let early = "the first action is create_session, resume_session or close_session";
+                    self.refuse(&Rejection::malformed(early), action_id, ctx);
+                }
+                Err(rejection) => self.refuse(&rejection, action_id, ctx),
+            },
         }
+    }
+
+    /// An action that takes no session: its answer concerns this connection only. What comes meanwhile waits.
+    fn call(
+        &mut self,
+        (envelope, header, parts): (Envelope, Bytes, Vec<Bytes>),
+        ctx: &mut ws::WebsocketContext<Self>,
+    ) {
+        let action_id = envelope.action_id;
+        let (node, arbiter) = (self.context().node.clone(), self.here.number);
+        let calling = async move {
+            node.on(arbiter, |hub| async move { hub.call(Caller::default(), envelope, header, parts).await })
+                .await
+        };
+        self.state = State::Opening(VecDeque::new());
+        ctx.spawn(calling.into_actor(self).map(move |called, actor, ctx| {
+            let busy = || Err(Rejection::new(ErrorType::Internal).because("the server is too busy"));
+            match called.unwrap_or_else(busy) {
+                Ok(events) => events.iter().for_each(|(body, _)| actor.send(body, action_id, ctx)),
+                Err(rejection) => actor.refuse(&rejection, action_id, ctx),
+            }
+            let waiting = match std::mem::replace(&mut actor.state, State::New) {
+                State::Opening(waiting) => waiting,
+                other => {
+                    actor.state = other;
+                    return;
+                }
+            };
+            for act in waiting {
+                actor.act(act, ctx);
+            }
+        }));
     }
 
     /// The session's way to this connection.

@@ -60,6 +60,20 @@ pub fn from_bytes(shard: u16, bytes: &[u8]) -> Id {
     id
 }
 
+/// What a session's further secrets are made of: a digest of the session's own secret, which is kept nowhere.
+pub fn seed(session_id: &str) -> [u8; 16] {
+    let digest = Sha256::new().chain_update(b"seed/").chain_update(session_id.as_bytes()).finalize();
+    let mut seed = [0; 16];
+    seed.copy_from_slice(&digest[..16]);
+    seed
+}
+
+/// The secret that a session makes for one of its actions: the same for a retry.
+pub fn secret(shard: u16, seed: &[u8; 16], action_id: u64) -> Id {
+    let digest = Sha256::new().chain_update(seed).chain_update(action_id.to_be_bytes()).finalize();
+    from_bytes(shard, &digest[..17])
+}
+
 /// The name under which a secret is kept: its SHA-256, 120 bits of it, which fit into an id without
 /// memory of its own. There is one in every action and every follower.
 pub fn digest(secret: &str) -> Id {
@@ -167,6 +181,15 @@ mod tests {
         for text in ["", "ab", "UPPERCASE", "with space", "ilou", &"a".repeat(65), "../../etc/passwd"] {
             assert_eq!(shard(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_sessions_secrets_are_the_same_for_a_retry_and_tell_nothing_of_it() {
+        let seed = seed("00session");
+        assert_eq!(secret(5, &seed, 7), secret(5, &self::seed("00session"), 7));
+        assert_ne!(secret(5, &seed, 7), secret(5, &seed, 8));
+        assert_ne!(secret(5, &seed, 7), secret(5, &self::seed("00other"), 7));
+        assert_eq!((shard(&secret(5, &seed, 7)), secret(5, &seed, 7).len()), (Some(5), 30));
     }
 
     #[test]

@@ -22,6 +22,14 @@ pub const SECRET_BYTES: usize = 1024;
 pub const HISTORY: u64 = 1000;
 /// Members of a channel (`channel_quota_exceeded`).
 pub const CHANNEL_MEMBERS: usize = 2000;
+/// Access keys to one thing that are known at a time (`send_rate_limited`).
+pub const ACCESS_KEYS: usize = 100;
+/// Identities of one user (`permission_denied`).
+pub const IDENTITIES: usize = 16;
+/// Mails that one user causes within an hour (`send_rate_limited`).
+pub const MAILS: usize = 20;
+/// Those of them that go to one address (`send_rate_limited`).
+pub const MAILS_TO_ONE: usize = 5;
 /// Tags of a realm (`permission_denied`).
 pub const TAGS: usize = 1000;
 /// Levels of a realm's tree of tags (`request_malformed`).

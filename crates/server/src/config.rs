@@ -64,6 +64,8 @@ pub(crate) struct Config {
     pub(crate) jitsi_app_id: String,
     /// What the Jitsi server shares with this one; empty if nothing.
     pub(crate) jitsi_secret: Secret,
+    /// How mail goes out, if it does. Made of three settings.
+    pub(crate) mail: Option<Mail>,
     /// Proxies that are believed whom they name.
     pub(crate) trusted_proxies: Vec<IpNetwork>,
     /// The file of places, if there is one.
@@ -74,6 +76,23 @@ pub(crate) struct Config {
     pub(crate) log_json: bool,
     /// The filter of log lines.
     pub(crate) log_level: String,
+}
+
+/// How mail goes out.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Mail {
+    /// The mail server, perhaps with a password.
+    pub(crate) smtp_url: String,
+    /// The sender.
+    pub(crate) from: String,
+    /// Where links lead.
+    pub(crate) page: String,
+}
+
+impl std::fmt::Debug for Mail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "from {} to {}", self.from, self.page)
+    }
 }
 
 /// How the listener speaks TLS.
@@ -217,6 +236,7 @@ impl Config {
             jitsi_domain: values.text("jitsi_domain").to_owned(),
             jitsi_app_id: values.text("jitsi_app_id").to_owned(),
             jitsi_secret: Secret(values.text("jitsi_secret").to_owned()),
+            mail: Self::mail(values)?,
             // Whether they are networks was looked at when they were read.
             trusted_proxies: values.list("trusted_proxies").iter().flat_map(|text| text.parse()).collect(),
             geoip_database: values.path("geoip_database"),
@@ -241,6 +261,18 @@ impl Config {
             }
             "memory" => Ok(Store::Memory),
             _ => Ok(Store::Sqlite),
+        }
+    }
+
+    fn mail(values: &Values) -> Result<Option<Mail>, ConfigError> {
+        let [smtp_url, from, page] =
+            ["smtp_url", "mail_from", "page_url"].map(|name| values.text(name).to_owned());
+        match (smtp_url.is_empty(), from.is_empty(), page.is_empty()) {
+            (true, true, true) => Ok(None),
+            (true, ..) => Err(conflict("mail_from and page_url are for smtp_url")),
+            (false, true, _) => Err(conflict("smtp_url needs mail_from: whom mails come from")),
+            (false, _, true) => Err(conflict("smtp_url needs page_url: where links in mails lead")),
+            (false, false, false) => Ok(Some(Mail { smtp_url, from, page })),
         }
     }
 

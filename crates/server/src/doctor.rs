@@ -2,7 +2,7 @@
 
 use crate::cli::Doctor;
 use crate::config::{Config, Store};
-use crate::tls;
+use crate::{mail, tls};
 use anyhow::{Context, Result, bail};
 use levee_bus::redis::Address;
 use levee_store::StoreError;
@@ -35,6 +35,7 @@ pub(crate) fn run(doctor: &Doctor) -> Result<()> {
     check("store", store(&config));
     check("bus", bus(&config));
     check("TLS", tls::load(&config).map(|tls| if tls.is_some() { "on" } else { "off" }.into()));
+    check("mail", mail::way(&config).map(|way| if way.is_some() { "on" } else { "off" }.into()));
     check("address", address(config.listen));
     check("open files", open_files(config.max_connections as u64));
     check("pages", pages());

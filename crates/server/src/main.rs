@@ -8,6 +8,7 @@ mod config;
 mod demo;
 mod doctor;
 mod logs;
+mod mail;
 mod serve;
 mod tls;
 

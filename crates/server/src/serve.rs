@@ -2,7 +2,7 @@
 
 use crate::backing::{self, Backing};
 use crate::config::{Config, Store};
-use crate::{logs, tls};
+use crate::{logs, mail, tls};
 use anyhow::{Context, Result};
 use levee_cluster::metrics::Metrics;
 use levee_cluster::places::Places;
@@ -119,6 +119,7 @@ pub(crate) async fn start(config: &Config, demo_realm: Option<String>) -> Result
             app_id: config.jitsi_app_id.clone(),
             secret: config.jitsi_secret.0.clone(),
         },
+        mailer: mail::way(config)?,
         places: places(config)?,
         passivate_after: Duration::from_secs(config.idle_passivate_s),
         session_bounds: Bounds { events: config.session_buffer_events, bytes: config.session_buffer_bytes },

@@ -76,6 +76,21 @@ static CASES: &[Case] = &[
         lacks: &[],
     },
     Case {
+        name: "mail",
+        set: &[
+            "config.mail_from=chat@example.org",
+            "config.page_url=https://chat.example.org/console",
+            "mail.existingSecret=levee-smtp",
+        ],
+        has: &[
+            "mail_from = \"chat@example.org\"",
+            "page_url = \"https://chat.example.org/console\"",
+            "name: LEVEE_SMTP_URL",
+            "name: levee-smtp",
+        ],
+        lacks: &["LEVEE_TURN_SECRET"],
+    },
+    Case {
         name: "a file of places behind a proxy",
         set: &["config.trusted_proxies={10.0.0.0/8}", "geoip.existingClaim=places", "geoip.file=city.mmdb"],
         has: &[

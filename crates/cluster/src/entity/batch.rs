@@ -67,7 +67,14 @@ impl<M: Machine> Batch<M> {
             Ok(Product::Step { records, emits, .. }) => {
                 !records.is_empty()
                     || emits.iter().any(|emit| {
-                        matches!(emit, Emit::Claim(_) | Emit::Forward(..) | Emit::Wait(..) | Emit::Unwait(_))
+                        matches!(
+                            emit,
+                            Emit::Claim(_)
+                                | Emit::Forward(..)
+                                | Emit::Mail(_)
+                                | Emit::Wait(..)
+                                | Emit::Unwait(_)
+                        )
                     })
             }
             _ => false,

@@ -3,6 +3,7 @@
 use super::batch::{Batch, Done, Product};
 use super::{EntityActor, FORWARD_AGAIN, SNAPSHOT_EVERY, timers};
 use crate::letter::{AskedOutcome, Job, Letter, Outcome, Publish};
+use crate::outbox;
 use actix::prelude::*;
 use bytes::Bytes;
 use levee_domain::machine::{Answer, Emit, Machine};
@@ -38,7 +39,7 @@ impl<M: Machine> EntityActor<M> {
         };
         let mut commit =
             Commit { shard, epoch, stream: self.stream.key(), after: batch.after, ..Commit::default() };
-        let mut forward = 0;
+        let (mut forward, mut mails) = (0, 0);
         for done in &batch.done {
             let Ok(Product::Step { records, emits, .. }) = &done.result else { continue };
             for entry in records {
@@ -77,6 +78,15 @@ impl<M: Machine> EntityActor<M> {
                             body: body.unwrap_or_default().into(),
                         });
                     }
+                    Emit::Mail(mail) => {
+                        let key = outbox::key(batch.after, batch.now, mails);
+                        mails += 1;
+                        commit.agenda.push(AgendaChange::Put {
+                            key,
+                            due: batch.now,
+                            body: outbox::body(mail),
+                        });
+                    }
                     Emit::Wait(timer, due) => commit.agenda.push(AgendaChange::Put {
                         key: timers::key(*timer),
                         due: self.rings_at(*due, batch.now),
@@ -85,7 +95,7 @@ impl<M: Machine> EntityActor<M> {
                     Emit::Unwait(timer) => {
                         commit.agenda.push(AgendaChange::Remove { key: timers::key(*timer) });
                     }
-                    Emit::Answer(_) | Emit::Publish(_) | Emit::Tell(..) => {}
+                    Emit::Answer(_) | Emit::Publish(_) | Emit::Tell(..) | Emit::Drop(_) => {}
                 }
             }
         }
@@ -175,7 +185,7 @@ impl<M: Machine> EntityActor<M> {
     /// Does what follows from a batch that is durable.
     pub(super) fn finish(&mut self, batch: Batch<M>, ctx: &mut Context<Self>) {
         self.busy = false;
-        let mut forward = 0;
+        let (mut forward, mut mails) = (0, 0);
         let mut changed = false;
         let realm = self.realm_now();
         for Done { job, result } in batch.done {
@@ -214,7 +224,14 @@ impl<M: Machine> EntityActor<M> {
                         });
                     }
                     for emit in emits {
-                        self.emit(&job, emit, (batch.after, batch.now), &mut forward);
+                        match emit {
+                            Emit::Mail(mail) => {
+                                let key = outbox::key(batch.after, batch.now, mails);
+                                mails += 1;
+                                self.hub.take_up_mail(self.stream.clone(), key, batch.now, mail);
+                            }
+                            emit => self.emit(&job, emit, (batch.after, batch.now), &mut forward),
+                        }
                     }
                     self.acknowledge(&job);
                 }
@@ -226,11 +243,15 @@ impl<M: Machine> EntityActor<M> {
             self.tell_line(ctx);
         }
         self.watch_forwards(ctx);
+        if mails > 0 {
+            self.hub.send_mails();
+        }
     }
 
     fn emit(&mut self, job: &Job, emit: Emit, (after, now): (u64, u64), forward: &mut usize) {
         match emit {
-            Emit::Claim(_) => {}
+            Emit::Claim(_) | Emit::Mail(_) => {}
+            Emit::Drop(reason) => self.hub.shared.metrics.drop(reason),
             Emit::Wait(timer, due) => self.wait(timer, self.rings_at(due, now)),
             Emit::Unwait(timer) => self.unwait(timer),
             Emit::Tell(to, order) => self.hub.route(to, Job::Tell(order)),

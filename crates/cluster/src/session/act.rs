@@ -2,7 +2,7 @@
 
 use super::gather::Purpose;
 use super::{CloseReason, Following, SessionActor};
-use crate::find_out;
+use crate::bring::{self, Provision};
 use crate::letter::{Act, Asker, Job, Outcome};
 use crate::places;
 use actix::prelude::*;
@@ -14,8 +14,8 @@ use levee_domain::view::{Kind, Stream};
 use levee_proto::actions::session::UpdateSession;
 use levee_proto::envelope::Splice;
 use levee_proto::{
-    Action, Body, ConversationAction, Envelope, ErrorType, Id, KeyAction, MemberAction, QueueAction,
-    RealmAction, Rejection, SessionAction, UserAction, VideoAction, events, ids,
+    AccessAction, Action, Body, ConversationAction, Envelope, ErrorType, Id, KeyAction, MemberAction,
+    QueueAction, RealmAction, Rejection, SessionAction, UserAction, VideoAction, events, ids,
 };
 use std::sync::Arc;
 
@@ -74,6 +74,7 @@ impl SessionActor {
             Action::Conversation(ConversationAction::CreateChannel(_)) => {
                 Stream::conversation(&self.derive("channel", action_id))
             }
+            other if bring::is_sought(other) => Stream::user(user),
             other => target(other, user)?,
         };
         let act = Act {
@@ -100,40 +101,56 @@ impl SessionActor {
 
     /// Sends an action to its owner, after what it needs was found out.
     fn pass_on(&mut self, stream: Stream, mut act: Act, ctx: &mut Context<Self>) {
-        let asks = act.action.as_ref().is_some_and(|action| match action {
+        let asks = act.action.clone().filter(|action| match action {
             // Who is in a dialogue already is known there.
             Action::Conversation(ConversationAction::SendMessage(_))
                 if self.follows.contains_key(&stream) =>
             {
                 false
             }
-            other => find_out::asks(other),
+            other => bring::asks(other),
         });
         let puppet = act.actor.user != self.user;
-        if !asks && !puppet {
+        if asks.is_none() && !puppet {
             return self.send_act(stream, act);
         }
         let (hub, me) = (self.hub.clone(), self.user.clone());
+        let secret = self.secret(act.asker.action_id);
+        let realms = self.follows.keys().filter(|stream| stream.kind == Kind::Realm && !puppet);
+        let realms = realms.map(|stream| stream.id.clone()).collect();
         let looking = async move {
             let action_id = act.asker.action_id;
             let found = async move {
                 if puppet {
                     act.actor.card = hub.puppet(&act.actor.user, &me).await?;
                 }
-                if let Some(action) = act.action.as_ref().filter(|_| asks) {
-                    act.actor.found = hub.find_out(action, &act.actor.user).await?;
-                }
-                Ok(act)
+                let Some(action) = asks else { return Ok((stream, act, None)) };
+                let provided = hub.provide(&action, &act.actor.user, stream, realms, || secret);
+                let Provision { answer, stream, found } = provided.await?;
+                act.actor.found = found;
+                Ok((stream, act, answer))
             };
             (action_id, found.await)
         };
         ctx.spawn(looking.into_actor(self).map(move |(action_id, found), actor, ctx| match found {
-            Ok(act) => actor.send_act(stream, act),
+            Ok((.., Some(answer))) => {
+                actor.tell(answer, action_id, ctx);
+                actor.flush(ctx);
+            }
+            Ok((stream, act, None)) => actor.send_act(stream, act),
             Err(rejection) => {
                 actor.reject(&rejection, action_id, ctx);
                 actor.flush(ctx);
             }
         }));
+    }
+
+    /// A secret for an access key: the same for a retry of the same action.
+    pub(super) fn secret(&self, action_id: Option<u64>) -> Id {
+        action_id.map_or_else(
+            || ids::from_bytes(self.shard, &rand::random::<[u8; 17]>()),
+            |action_id| ids::secret(self.shard, &self.seed, action_id),
+        )
     }
 
     /// An id for something new: the same for a retry of the same action.
@@ -310,7 +327,26 @@ pub(crate) fn target(action: &Action, user: &Id) -> Result<Stream, Rejection> {
         Action::User(UserAction::DescribeUser(describe)) => {
             Stream::user(describe.user_id.as_ref().unwrap_or(user))
         }
-        Action::User(UserAction::UpdateUser(_) | UserAction::DeleteUser(_)) => Stream::user(user),
+        Action::User(
+            UserAction::UpdateUser(_)
+            | UserAction::DeleteUser(_)
+            | UserAction::CreateIdentity(_)
+            | UserAction::CreateIdentityWithAuthResetAccess(_)
+            | UserAction::UpdateIdentity(_)
+            | UserAction::UpdateIdentityAuth(_)
+            | UserAction::DeleteIdentity(_),
+        ) => Stream::user(user),
+        // Whose matter it is, is looked up by the key, or by the name.
+        Action::User(
+            UserAction::RequestIdentityVerifyAccess(_)
+            | UserAction::RequestIdentityAuthResetAccess(_)
+            | UserAction::VerifyIdentity(_)
+            | UserAction::ResetIdentityAuth(_)
+            | UserAction::DescribeIdentity(_),
+        )
+        | Action::Access(AccessAction::DescribeAccess(_)) => {
+            return Err(Rejection::new(ErrorType::AccessDenied));
+        }
         Action::Video(VideoAction::DiscoverJitsi(of)) => match (&of.channel_id, &of.queue_id) {
             (Some(channel), None) => Stream::conversation(channel),
             (None, Some(queue)) => Stream::queue(queue),
@@ -361,6 +397,9 @@ pub(crate) fn target(action: &Action, user: &Id) -> Result<Stream, Rejection> {
             ConversationAction::UpdateChannel(of) => Stream::conversation(&of.channel_id),
             ConversationAction::DeleteChannel(of) => Stream::conversation(&of.channel_id),
             ConversationAction::PartChannel(of) => Stream::conversation(&of.channel_id),
+            ConversationAction::JoinChannel(of) if of.access_key.is_some() => {
+                return Err(Rejection::new(ErrorType::AccessDenied));
+            }
             ConversationAction::JoinChannel(of) => Stream::conversation(
                 of.channel_id.as_ref().ok_or_else(|| Rejection::malformed("channel_id is missing"))?,
             ),
@@ -379,6 +418,13 @@ pub(crate) fn target(action: &Action, user: &Id) -> Result<Stream, Rejection> {
             }
             ConversationAction::LoadHistory(of) => either(&of.channel_id, &of.user_id, user)?,
         },
+        Action::Access(AccessAction::CreateAccess(of)) => match (of.access_type.as_str(), &of.channel_id) {
+            ("session", _) => Stream::user(user),
+            ("channel" | "audience", Some(channel)) => Stream::conversation(channel),
+            ("channel" | "audience", None) => return Err(Rejection::malformed("channel_id is missing")),
+            _ => return Err(Rejection::malformed("access_type is session, channel or audience")),
+        },
+        Action::Access(AccessAction::SendAccess(_)) => Stream::user(user),
         Action::Member(action) => {
             let (channel, queue, realm) = match action {
                 MemberAction::AddMember(of) => (&of.channel_id, &of.queue_id, &of.realm_id),

@@ -31,7 +31,9 @@ impl Conversation {
             ConversationAction::UpdateDialogue(update) => self.update_dialogue(at, actor, update),
             ConversationAction::DiscardHistory(discard) => self.discard(at, actor, &discard),
             ConversationAction::TransferAudience(transfer) => self.transfer(at, actor, standing, transfer),
-            ConversationAction::JoinChannel(join) if channel => self.join(at, actor, standing, &join),
+            ConversationAction::JoinChannel(join) if channel || join.access_key.is_some() => {
+                self.join(at, actor, standing, &join)
+            }
             // What one may not see looks absent.
             _ if !channel || self.is_hidden_from(standing) => Err(Self::absent(at.id)),
             ConversationAction::DescribeChannel(_) => {
@@ -60,6 +62,7 @@ impl Conversation {
                 }
                 let members: Vec<Id> = self.members.keys().cloned().collect();
                 let mut step = Step::record(ConversationRecord::Deleted { members: members.clone() });
+                step.emits.extend(self.access.revoked());
                 step.emits.extend(members.iter().map(|user| parted(at.id, user)));
                 Ok(step)
             }
@@ -141,6 +144,7 @@ impl Conversation {
                     cause: Some("member_part".into()),
                 }
             } else {
+                step.emits.extend(self.access.revoked());
                 ConversationRecord::Deleted { members: Vec::new() }
             });
         }
@@ -222,16 +226,26 @@ impl Conversation {
         if *peer == actor.user {
             return Err(Rejection::denied().because("a dialogue takes two"));
         }
-        let member =
-            |user: &levee_proto::attrs::UserAttrs| Member { user: user.clone(), ..Member::default() };
-        let members = vec![(actor.user.clone(), member(&actor.card)), (peer.clone(), member(card))];
-        step.records.push(ConversationRecord::DialogueOpened { members });
-        for (user, other) in [(&actor.user, peer), (peer, &actor.user)] {
+        let me = (actor.user.clone(), (*actor.card).clone());
+        self.open_dialogue(at, me, (peer.clone(), (**card).clone()), step);
+        Ok(())
+    }
+
+    pub(super) fn open_dialogue(
+        &self,
+        at: &Moment<'_>,
+        (user, card): (Id, UserAttrs),
+        (peer, peer_card): (Id, UserAttrs),
+        step: &mut Step<ConversationRecord>,
+    ) {
+        for (user, other) in [(&user, &peer), (&peer, &user)] {
             let order =
                 json!({"Met": {"peer": other, "dialogue": at.id, "seq": at.seq + 1, "command": null}});
             step.emits.push(Emit::Forward(Stream::user(user), order));
         }
-        Ok(())
+        let member = |user: UserAttrs| Member { user, ..Member::default() };
+        let members = vec![(user, member(card)), (peer, member(peer_card))];
+        step.records.push(ConversationRecord::DialogueOpened { members });
     }
 
     fn may_send(
@@ -322,9 +336,20 @@ impl Conversation {
             }
             ConversationOrder::Look => self.look_for_agent(at),
             ConversationOrder::Hours => self.keep_hours(at),
-            ConversationOrder::Sought { .. } => Step::nothing(),
+            // They were answered before.
+            ConversationOrder::Sought { .. }
+            | ConversationOrder::Sendable { .. }
+            | ConversationOrder::Customer { .. } => Step::nothing(),
+            ConversationOrder::QueueOf { digest } => {
+                let queue = self.customer(at, &digest).ok().and(self.attrs.queue_id.as_ref());
+                Step::emit(Emit::Answer(Answer::Value(json!(queue))))
+            }
+            ConversationOrder::Admit { digest, user, card } => self.admit(at, &digest, user, card),
             ConversationOrder::QueueGone => self.queue_gone(),
             ConversationOrder::Transferred { seq, allowed } => self.transferred(at, seq, allowed),
+            ConversationOrder::Invited { people, content, digest } => {
+                self.invited(at, people, &content, digest)
+            }
             ConversationOrder::UserChanged { user, attrs } => match self.members.get(&user) {
                 Some(member) if member.user != attrs => {
                     Step::record(ConversationRecord::UserChanged { user, attrs })

@@ -68,6 +68,9 @@ impl Conversation {
                 | ConversationRecord::Message(_)
                 | ConversationRecord::Transferring { .. }
                 | ConversationRecord::TransferRefused
+                | ConversationRecord::AccessMade { .. }
+                | ConversationRecord::AccessSpent { .. }
+                | ConversationRecord::Invited { .. }
                 | ConversationRecord::Deleted { .. } => {}
             }
         }

@@ -8,7 +8,7 @@ use crate::machine::{Actor, Moment, Step};
 use crate::rights::Standing;
 use levee_proto::actions::conversation::JoinChannel;
 use levee_proto::attrs::ChannelMemberAttrs;
-use levee_proto::{ErrorType, Rejection, limits};
+use levee_proto::{ErrorType, Rejection, ids, limits};
 use serde_json::Value;
 
 impl Conversation {
@@ -19,11 +19,12 @@ impl Conversation {
         standing: Standing,
         join: &JoinChannel,
     ) -> Decision {
-        if join.access_key.is_some() {
-            return Err(Rejection::new(ErrorType::ActionNotSupported)
-                .because("joining by access_key is not supported yet"));
-        }
+        let key = match &join.access_key {
+            Some(secret) => Some((ids::digest(secret), self.key_of(at, actor, secret)?)),
+            None => None,
+        };
         let granted = match &join.master_sign {
+            _ if key.is_some() => None,
             Some(_) => Some(self.granted(at, actor)?),
             // What one may not see looks absent.
             None if self.is_hidden_from(standing) => return Err(Self::absent(at.id)),
@@ -55,7 +56,10 @@ impl Conversation {
             attrs: ChannelMemberAttrs {
                 since: Some(at.now / 1_000_000),
                 operator: (standing >= Standing::Operator).then_some(true),
-                silenced: self.attrs.autosilence.filter(|_| !unsilenced),
+                silenced: self
+                    .attrs
+                    .autosilence
+                    .filter(|_| !unsilenced && !key.as_ref().is_some_and(|(_, key)| key.unsilence)),
                 autohide: self.attrs.autohide,
                 ..Default::default()
             },
@@ -65,6 +69,10 @@ impl Conversation {
             Step::record(ConversationRecord::Joined { user: actor.user.clone(), member, added: false })
                 .and(joined(at, &actor.user, actor.command()));
         step.emits.extend(nonce.map(|nonce| nonce.spent(ErrorType::PermissionAlreadySpent)));
+        if let Some((digest, key)) = key {
+            step.records.push(ConversationRecord::AccessSpent { digest });
+            step.emits.extend(self.admission(key, actor));
+        }
         Ok(step)
     }
 

@@ -1,6 +1,8 @@
 //! A conversation: a channel or a dialogue. Both are members and a log of messages.
 
+mod access;
 mod audience;
+mod customers;
 mod decide;
 mod history;
 mod info;
@@ -15,6 +17,7 @@ mod views;
 
 pub use records::{ConversationOrder, ConversationRecord, Member, Part};
 
+use crate::access::AccessKeys;
 use crate::machine::{Columns, Entry, Glance, Input, Machine, Moment, Step, Timer};
 use crate::queue::stats::Share;
 use crate::rights::{Right, Standing};
@@ -23,7 +26,7 @@ use levee_proto::attrs::ChannelAttrs;
 use levee_proto::messages::flags;
 use levee_proto::{Action, ConversationAction, ErrorType, Id, Object, Rejection, VideoAction};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 type Decision = Result<Step<ConversationRecord>, Rejection>;
 
@@ -51,6 +54,12 @@ pub struct Conversation {
     /// The customer is about to go to another queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     transfer: Option<transfer::Transfer>,
+    /// Access keys to the channel.
+    #[serde(default, skip_serializing_if = "AccessKeys::is_empty")]
+    access: AccessKeys,
+    /// Invitations that were written lately, by the digests of their keys.
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    invitations: VecDeque<Id>,
     /// Who of those that serve the audience had no connection when they were sought; not recorded.
     #[serde(skip)]
     missing: BTreeSet<Id>,
@@ -137,10 +146,13 @@ impl Machine for Conversation {
             }
             Input::Action(actor, Action::Member(action), _) => self.manage(at, &actor, action)?,
             Input::Action(actor, Action::Video(VideoAction::DiscoverJitsi(_)), _) => self.room(at, &actor)?,
+            Input::Action(actor, Action::Access(action), _) => self.access(at, &actor, action)?,
             Input::Action(..) => return Err(Rejection::new(ErrorType::ActionNotSupported)),
+            Input::Order(ConversationOrder::Sendable { digest, by }) => self.sendable(at, &digest, &by)?,
+            Input::Order(ConversationOrder::Customer { digest }) => self.tell_customer(at, &digest)?,
             Input::Order(order) => self.obey(at, order),
         };
-        Ok(self.with_tally(at, self.with_infos(step)))
+        Ok(self.ends(at, self.with_tally(at, self.with_infos(step))))
     }
 
     fn apply(&mut self, seq: u64, time: u64, record: &ConversationRecord) {
@@ -210,6 +222,11 @@ impl Machine for Conversation {
                 self.transfer = Some(transfer::Transfer { seq, queue, by, command });
             }
             ConversationRecord::TransferRefused => self.transfer = None,
+            ConversationRecord::AccessMade { digest, key, forgotten, .. } => {
+                self.access.add(digest, key, &forgotten);
+            }
+            ConversationRecord::AccessSpent { digest } => self.access.spend(&digest),
+            ConversationRecord::Invited { digest } => self.remember_invitation(digest),
             ConversationRecord::Deleted { .. } => {
                 *self = Self { form: Form::Deleted, ..Self::default() };
             }

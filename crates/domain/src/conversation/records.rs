@@ -1,5 +1,6 @@
 //! What happens in a conversation, and what others order of one.
 
+use crate::access::AccessKey;
 use crate::machine::Command;
 use crate::queue::stats::Share;
 use bytes::Bytes;
@@ -26,6 +27,9 @@ pub struct Member {
     /// The record by which the member joined.
     #[serde(default)]
     pub joined: u64,
+    /// What was said of the member when their way in was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Object>,
     /// The last record of a dialogue that the member has discarded.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub discarded: u64,
@@ -78,6 +82,41 @@ pub enum ConversationOrder {
         seq: u64,
         /// Whether they may.
         allowed: bool,
+    },
+    /// Say what an access key opens to one who may send it to others.
+    Sendable {
+        /// Its digest.
+        digest: Id,
+        /// Who wants to send it.
+        by: Id,
+    },
+    /// Say who the customer of an access key is.
+    Customer {
+        /// Its digest.
+        digest: Id,
+    },
+    /// Say which queue the audience came from to which an access key leads.
+    QueueOf {
+        /// Its digest.
+        digest: Id,
+    },
+    /// Take in a customer who came by an access key.
+    Admit {
+        /// Its digest.
+        digest: Id,
+        /// Who.
+        user: Id,
+        /// What others may know of them.
+        card: UserAttrs,
+    },
+    /// Tell in the dialogue of two that one invited the other to a channel.
+    Invited {
+        /// Who invites, and whom: each with what others may know of them.
+        people: [(Id, UserAttrs); 2],
+        /// What the message says.
+        content: Object,
+        /// The digest of the key, by which what comes twice is told.
+        digest: Id,
     },
     /// A member's attributes changed.
     UserChanged {
@@ -212,6 +251,28 @@ pub enum ConversationRecord {
     },
     /// The customer stays.
     TransferRefused,
+    /// Somebody made an access key.
+    AccessMade {
+        /// Its digest.
+        digest: Id,
+        /// What it opens.
+        key: AccessKey,
+        /// The session that made it, to which alone it is told.
+        session: Id,
+        /// Old keys that are forgotten.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        forgotten: Vec<Id>,
+    },
+    /// Somebody joined by an access key.
+    AccessSpent {
+        /// Its digest.
+        digest: Id,
+    },
+    /// Somebody was told of an invitation.
+    Invited {
+        /// The digest of its key.
+        digest: Id,
+    },
     /// Deleted.
     Deleted {
         /// Who were members.

@@ -20,6 +20,8 @@ pub(super) fn of(id: &Id, seq: u64, time: u64, record: &ConversationRecord) -> V
         // What comes of it will be told.
         | ConversationRecord::Transferring { .. }
         | ConversationRecord::TransferRefused
+        | ConversationRecord::AccessSpent { .. }
+        | ConversationRecord::Invited { .. }
         | ConversationRecord::DialogueOpened { .. } => Vec::new(),
         ConversationRecord::Joined { user, member, added } => vec![View {
             // Who joins is answered by entering it.
@@ -31,6 +33,7 @@ pub(super) fn of(id: &Id, seq: u64, time: u64, record: &ConversationRecord) -> V
                     user_id: user.clone(),
                     user_attrs: member.user.clone(),
                     member_attrs: member.attrs.clone(),
+                    member_metadata: member.metadata.clone(),
                     ..Default::default()
                 },
             )
@@ -88,6 +91,9 @@ pub(super) fn of(id: &Id, seq: u64, time: u64, record: &ConversationRecord) -> V
                 ..Default::default()
             };
             vec![View::new(To::Only(vec![user.clone()]), &event)]
+        }
+        ConversationRecord::AccessMade { digest, key, session, .. } => {
+            vec![View::new(To::Session(session.clone()), &key.created(digest))]
         }
         ConversationRecord::UserChanged { user, attrs } => {
             vec![user_updated(To::Except(user.clone()), user, attrs)]
@@ -193,6 +199,12 @@ fn members(of: &Conversation) -> Object {
         .collect()
 }
 
+fn members_metadata(of: &Conversation) -> Option<Object> {
+    let said =
+        of.members.iter().filter_map(|(id, member)| Some((id.to_string(), json!(member.metadata.as_ref()?))));
+    Some(said.collect::<Object>()).filter(|said| !said.is_empty())
+}
+
 fn message_metadata(of: &Conversation) -> Option<Object> {
     (!of.message_metadata.is_empty()).then(|| {
         of.message_metadata.iter().map(|(id, data)| (id.to_string(), Value::Object(data.clone()))).collect()
@@ -215,6 +227,7 @@ pub(super) fn found(
         message_time: of.last_message.filter(|_| inside).map(|(_, time)| seconds(time)),
         audience_metadata: of.metadata.clone().filter(|_| inside),
         member_message_metadata: message_metadata(of).filter(|_| inside),
+        channel_members_metadata: members_metadata(of).filter(|_| inside),
         ..Default::default()
     }
 }
@@ -241,6 +254,7 @@ pub(super) fn glance(of: &Conversation, at: &Moment<'_>, user: &Id) -> Glance {
             message_time: found.message_time,
             audience_metadata: found.audience_metadata,
             member_message_metadata: found.member_message_metadata,
+            channel_members_metadata: found.channel_members_metadata,
             ..Default::default()
         })
     } else {

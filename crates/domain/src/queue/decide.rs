@@ -268,6 +268,7 @@ impl Queue {
                     None => Step::nothing(),
                 }
             }
+            QueueOrder::Attrs => Step::emit(Emit::Answer(Answer::Value(json!(self.shown(false))))),
             QueueOrder::MemberGone { user } if self.members.contains_key(&user) => self.part(at, user, true),
             QueueOrder::RealmGone if self.exists() => self.delete(at),
             QueueOrder::MemberGone { .. } | QueueOrder::RealmGone => Step::nothing(),

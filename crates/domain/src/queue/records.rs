@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 /// What others order of a queue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum QueueOrder {
+    /// Answer what everybody may know of the queue.
+    Attrs,
     /// Be, in a realm.
     Create {
         /// The realm.

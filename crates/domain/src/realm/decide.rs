@@ -1,13 +1,13 @@
 //! What a realm decides.
 
-use super::{Decision, Realm, RealmRecord, visits};
+use super::{Decision, Realm, RealmMember, RealmRecord, visits};
 use crate::found::Found;
 use crate::machine::{Actor, Answer, Emit, Machine, Moment, Step};
 use crate::rights::{Right, Standing};
 use crate::view::Stream;
 use crate::{schedule, settings};
 use levee_proto::actions::realm::CreateRealm;
-use levee_proto::attrs::{RealmAttrs, RealmMemberAttrsPatch, Writable};
+use levee_proto::attrs::{RealmAttrs, RealmMemberAttrsPatch, UserAttrs, Writable};
 use levee_proto::{ErrorType, Id, MemberAction, Object, RealmAction, Rejection, events, ids};
 use serde_json::{Value, json};
 
@@ -126,6 +126,17 @@ impl Realm {
         let order = json!({"RealmJoined": {"realm": at.id, "seq": at.seq + 1, "command": actor.command()}});
         Ok(Step::record(RealmRecord::Created { attrs, settings, owner: (*actor.card).clone() })
             .and(Emit::Forward(Stream::user(&actor.user), order)))
+    }
+
+    /// Takes in somebody whom an operator has invited.
+    pub(super) fn admit(&self, at: &Moment<'_>, user: Id, card: UserAttrs) -> Step<RealmRecord> {
+        if !self.exists() || self.members.contains_key(&user) {
+            return Step::nothing();
+        }
+        let order = json!({"RealmJoined": {"realm": at.id, "seq": at.seq + 1, "command": null}});
+        let forward = Emit::Forward(Stream::user(&user), order);
+        let member = RealmMember { user: card, ..RealmMember::default() };
+        Step::record(RealmRecord::MemberJoined { user, member }).and(forward)
     }
 
     /// Only its owner deletes a realm. Its queues go with it, and so do their lines; its channels stay with

@@ -14,6 +14,13 @@ pub enum RealmOrder {
         /// The queue.
         queue: Id,
     },
+    /// Take in somebody who was invited.
+    Admit {
+        /// Who.
+        user: Id,
+        /// What others may know of them.
+        card: UserAttrs,
+    },
 }
 
 /// What happens to a realm.

@@ -1,7 +1,8 @@
 //! What a user decides.
 
 use super::records::{Entrance, NewUser, Proof, UserOrder, UserRecord};
-use super::{IDENTITIES, MAX_SESSIONS, SESSIONS, User};
+use super::{MAX_SESSIONS, SESSIONS, User};
+use crate::access::AccessType;
 use crate::machine::{Actor, Answer, Claim, Command, Emit, Moment, Step};
 use crate::settings;
 use crate::view::Stream;
@@ -20,8 +21,13 @@ impl User {
             || self.told.get(&command.session).is_some_and(|told| told.contains(&command.action_id))
     }
 
-    fn identify(&self, proof: &Proof) -> Result<(), Rejection> {
+    fn identify(&self, proof: &Proof, now: u64) -> Result<(), Rejection> {
         let right = match proof {
+            Proof::Audience(channel, _) => self.created && self.host.as_ref() == Some(channel),
+            Proof::Access(digest) => {
+                let key = self.access.known(digest, now)?;
+                self.created && key.access_type == AccessType::Session
+            }
             Proof::Verified => self.created,
             // Digests of 128-bit secrets: comparing them tells nothing about the secret.
             Proof::Token(digest) => self.auth.as_ref() == Some(digest),
@@ -34,7 +40,7 @@ impl User {
         }
     }
 
-    fn enter(&self, me: &Id, entrance: Entrance) -> Decision {
+    fn enter(&self, at: &Moment<'_>, entrance: Entrance) -> Decision {
         let Entrance { create, proof, session, row, nonce, puppet } = entrance;
         if self.sessions.contains_key(&session) {
             // Asked again, for the answer got lost. Only who made the session knows its digest.
@@ -42,16 +48,17 @@ impl User {
         }
         let mut step = Step::nothing();
         match create {
-            Some(new) if !self.created => step = self.create(new)?,
+            Some(new) if !self.created => step = self.create(at, new)?,
             // A master's own name for a puppet leads to the same one each time.
             Some(_) if matches!(proof, Proof::Master(_)) => {
                 if self.attrs.deleted.is_some() {
-                    return Err(Rejection::new(ErrorType::UserNotFound).about("user_id", me));
+                    return Err(Rejection::new(ErrorType::UserNotFound).about("user_id", at.id));
                 }
-                self.identify(&proof)?;
+                self.identify(&proof, at.now)?;
             }
+            Some(_) if matches!(proof, Proof::Audience(..)) => self.identify(&proof, at.now)?,
             Some(_) => return Err(Rejection::new(ErrorType::Internal).because("the id is taken")),
-            None => self.identify(&proof)?,
+            None => self.identify(&proof, at.now)?,
         }
         if self.sessions.len() >= MAX_SESSIONS {
             return Err(Rejection::new(ErrorType::SendRateLimited).because("the user has too many sessions"));
@@ -69,43 +76,53 @@ impl User {
             refusal: Rejection::new(ErrorType::Internal).because("the session exists"),
         }));
         step.records.push(UserRecord::SessionOpened { session });
+        if let Proof::Audience(channel, digest) = &proof {
+            // Again each time: they may have left it.
+            let card = step.records.iter().find_map(|record| match record {
+                UserRecord::Created { attrs, .. } => Some(attrs),
+                _ => None,
+            });
+            let order =
+                json!({"Admit": {"digest": digest, "user": at.id, "card": card.unwrap_or(&self.attrs)}});
+            step.emits.push(Emit::Forward(Stream::conversation(channel), order));
+        }
         Ok(step.and(Emit::Answer(Answer::Value(Value::Null))))
     }
 
     /// Makes the user.
-    fn create(&self, new: NewUser) -> Decision {
+    fn create(&self, at: &Moment<'_>, new: NewUser) -> Decision {
         new.attrs.check(|writable| writable == Writable::OneSelf)?;
         let mut attrs = UserAttrs { guest: Some(true), ..UserAttrs::default() };
         new.attrs.apply(&mut attrs);
-        let mut step = Step::nothing();
-        let identity = new.identity.map(|(kind, name, attrs, row)| {
-            step.emits.push(Emit::Claim(Claim {
-                namespace: IDENTITIES,
-                key: kind.clone() + ":" + &name,
-                value: Some(Bytes::from(row)),
-                absent: true,
-                refusal: Rejection::new(ErrorType::IdentityAlreadyExists).about("identity_name", &name),
-            }));
-            (kind, name, attrs)
-        });
         let settings = settings::changed(&Object::new(), new.settings)?;
-        let (auth, master, puppet) = (new.auth, new.master, new.puppet);
-        step.records.push(UserRecord::Created { attrs, settings, auth, identity, master, puppet });
+        let (auth, master, puppet, host) = (new.auth, new.master, new.puppet, new.host);
+        let identity = None;
+        let mut step =
+            Step::record(UserRecord::Created { attrs, settings, auth, identity, master, puppet, host });
+        if let Some(identity) = new.identity {
+            let added = self.add_identity(at, identity)?;
+            step.records.extend(added.records);
+            step.emits.extend(added.emits);
+        }
         Ok(step)
     }
 
     /// A user makes another one, and is its master.
-    pub(super) fn create_puppet(&self, actor: &Actor, create: CreateUser) -> Decision {
+    pub(super) fn create_puppet(&self, at: &Moment<'_>, actor: &Actor, create: CreateUser) -> Decision {
         let mut puppet = PuppetAttrs::default();
         create.puppet_attrs.unwrap_or_default().apply(&mut puppet);
-        self.create(NewUser {
-            attrs: create.user_attrs.unwrap_or_default(),
-            settings: create.user_settings.unwrap_or_default(),
-            auth: None,
-            master: Some(actor.user.clone()),
-            puppet,
-            identity: None,
-        })
+        self.create(
+            at,
+            NewUser {
+                attrs: create.user_attrs.unwrap_or_default(),
+                settings: create.user_settings.unwrap_or_default(),
+                auth: None,
+                master: Some(actor.user.clone()),
+                puppet,
+                identity: None,
+                host: None,
+            },
+        )
     }
 
     fn leave(&self, me: &Id, session: Id) -> Step<UserRecord> {
@@ -122,9 +139,11 @@ impl User {
         }));
         if self.sessions.len() == 1 {
             // A puppet comes back when its master wants it.
-            let guest = self.attrs.guest.is_some() && self.master.is_none();
+            let guest = self.attrs.guest.is_some() && self.master.is_none() && self.host.is_none();
             self.vanish(me, &mut step, guest);
             if guest {
+                step.emits.extend(self.access.revoked());
+                step.emits.extend(self.let_go_of_identities());
                 step.records.push(UserRecord::Deleted { user: me.clone() });
             }
         }
@@ -171,15 +190,15 @@ impl User {
         }
     }
 
-    pub(super) fn act(&self, at: &Moment<'_>, asker: &Id, action: UserAction) -> Decision {
-        let own = asker == at.id;
+    pub(super) fn act(&self, at: &Moment<'_>, actor: &Actor, action: UserAction) -> Decision {
+        let own = actor.user == *at.id;
         match action {
             UserAction::DescribeUser(_) => Ok(Step::emit(Answer::event(&events::UserFound {
                 user_id: at.id.clone(),
                 user_attrs: self.card(),
                 user_identities: self.visible_identities(own),
                 user_settings: own.then(|| self.settings.clone()),
-                puppet_masters: self.masters().filter(|_| own || self.master.as_ref() == Some(asker)),
+                puppet_masters: self.masters().filter(|_| own || self.master.as_ref() == Some(&actor.user)),
                 ..Default::default()
             }))),
             UserAction::UpdateUser(update) => {
@@ -209,6 +228,7 @@ impl User {
                 }
                 let mut step = Step::record(UserRecord::Deleted { user: at.id.clone() });
                 self.vanish(at.id, &mut step, true);
+                step.emits.extend(self.access.revoked());
                 for session in self.sessions.keys() {
                     step.emits.push(Emit::Claim(Claim {
                         namespace: SESSIONS,
@@ -218,32 +238,32 @@ impl User {
                         refusal: Rejection::new(ErrorType::Internal),
                     }));
                 }
-                for (kind, names) in &self.identities {
-                    for name in names.keys() {
-                        step.emits.push(Emit::Claim(Claim {
-                            namespace: IDENTITIES,
-                            key: kind.clone() + ":" + name,
-                            value: None,
-                            absent: false,
-                            refusal: Rejection::new(ErrorType::Internal),
-                        }));
-                    }
-                }
+                step.emits.extend(self.let_go_of_identities());
                 step.emits.extend(self.keys.unclaimed());
                 Ok(step)
             }
+            UserAction::CreateIdentity(_)
+            | UserAction::CreateIdentityWithAuthResetAccess(_)
+            | UserAction::RequestIdentityVerifyAccess(_)
+            | UserAction::RequestIdentityAuthResetAccess(_)
+            | UserAction::VerifyIdentity(_)
+            | UserAction::ResetIdentityAuth(_)
+            | UserAction::DescribeIdentity(_)
+            | UserAction::UpdateIdentity(_)
+            | UserAction::UpdateIdentityAuth(_)
+            | UserAction::DeleteIdentity(_) => self.act_on_identity(at, actor, action),
         }
     }
 
     /// Obeys an order.
     pub(super) fn obey(&self, at: &Moment<'_>, order: UserOrder) -> Decision {
         Ok(match order {
-            UserOrder::Enter(entrance) => return self.enter(at.id, entrance),
+            UserOrder::Enter(entrance) => return self.enter(at, entrance),
             UserOrder::Create { .. } if self.created => {
                 Step::emit(Emit::Answer(Answer::Value(json!(self.attrs))))
             }
             UserOrder::Create { new } => {
-                let step = self.create(new)?;
+                let step = self.create(at, new)?;
                 let made = match &step.records[..] {
                     [UserRecord::Created { attrs, .. }, ..] => json!(attrs),
                     _ => Value::Null,
@@ -257,6 +277,17 @@ impl User {
                 let card = serde_json::to_value(self.card()).unwrap_or_default();
                 Step::emit(Emit::Answer(Answer::Value(card)))
             }
+            UserOrder::HostGone { channel } if self.host.as_ref() == Some(&channel) => {
+                let mut step = Step::record(UserRecord::HostGone);
+                if self.sessions.is_empty() {
+                    self.vanish(at.id, &mut step, true);
+                    step.emits.extend(self.access.revoked());
+                    step.emits.extend(self.let_go_of_identities());
+                    step.records.push(UserRecord::Deleted { user: at.id.clone() });
+                }
+                step
+            }
+            UserOrder::HostGone { .. } => Step::nothing(),
             UserOrder::Rename { name } if self.attrs.name.as_ref() == Some(&name) || !self.created => {
                 Step::nothing()
             }
@@ -269,7 +300,7 @@ impl User {
             UserOrder::KeyGone(gone) if !self.keys.contains(&gone.key_type, &gone.key_id) => Step::nothing(),
             UserOrder::KeyGone(gone) => Step::record(UserRecord::KeyGone(gone)),
             UserOrder::Identify { proof } => {
-                self.identify(&proof)?;
+                self.identify(&proof, at.now)?;
                 let card = serde_json::to_value(self.card()).unwrap_or_default();
                 Step::emit(Emit::Answer(Answer::Value(card)))
             }

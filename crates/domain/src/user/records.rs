@@ -1,9 +1,12 @@
 //! What happens to a user, and what others order of one.
 
+use crate::access::{AccessKey, AccessType};
 use crate::found::Nonce;
+use crate::identity::Identity;
 use crate::machine::Command;
 use crate::master::{KeyGone, KeyMade};
 use levee_proto::attrs::{IdentityAttrs, PuppetAttrs, UserAttrs, UserAttrsPatch};
+use levee_proto::events::AccessFound;
 use levee_proto::{Id, Object, Text};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,8 +18,12 @@ pub enum Proof {
     Token(Id),
     /// It was verified already (a password, by the cluster).
     Verified,
+    /// Whoever has the access key of this digest.
+    Access(Id),
     /// A master of this id vouches for it.
     Master(Id),
+    /// Whoever has an access key to this channel's audience: its digest.
+    Audience(Id, Id),
 }
 
 /// A user to be made.
@@ -35,8 +42,24 @@ pub struct NewUser {
     /// What the master sets.
     #[serde(default)]
     pub puppet: PuppetAttrs,
-    /// An identity: type, name, attributes, and the directory row that claims it.
-    pub identity: Option<(Text, Text, IdentityAttrs, String)>,
+    /// The channel of the audience whose customer it is, for one who comes by a key to that.
+    #[serde(default)]
+    pub host: Option<Id>,
+    /// An identity.
+    pub identity: Option<NewIdentity>,
+}
+
+/// An identity to be added.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NewIdentity {
+    /// Which.
+    pub identity: Identity,
+    /// Attributes.
+    pub attrs: IdentityAttrs,
+    /// The hash of its password.
+    pub password: Option<String>,
+    /// What its address is asked, and the secret that goes there.
+    pub asks: Option<(AccessType, Id)>,
 }
 
 /// A session that is to be opened.
@@ -72,6 +95,11 @@ pub enum UserOrder {
     Puppet {
         /// Who says that they are.
         master: Id,
+    },
+    /// The audience whose customer the user is, has ended.
+    HostGone {
+        /// Its channel.
+        channel: Id,
     },
     /// Secure metadata gives the user a name.
     Rename {
@@ -219,7 +247,12 @@ pub enum UserRecord {
         /// What the master has set.
         #[serde(default)]
         puppet: PuppetAttrs,
+        /// The channel of the audience whose customer it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        host: Option<Id>,
     },
+    /// The audience whose customer it was, has ended.
+    HostGone,
     /// The master has set the puppet's attributes.
     PuppetChanged {
         /// Who.
@@ -342,9 +375,67 @@ pub enum UserRecord {
         /// The session that said so.
         session: Id,
     },
+    /// Made an access key.
+    AccessMade {
+        /// Its digest.
+        digest: Id,
+        /// What it opens.
+        key: AccessKey,
+        /// The session that made it, to which alone it is told.
+        session: Id,
+        /// Old keys that are forgotten.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        forgotten: Vec<Id>,
+    },
+    /// An access key was used that can be used but once.
+    AccessSpent {
+        /// Its digest.
+        digest: Id,
+    },
+    /// Sent somebody's or their own access key to another.
+    AccessSent {
+        /// What it opens.
+        found: AccessFound,
+        /// The session that sent it, to which alone it is told.
+        session: Id,
+    },
+    /// Caused a mail.
+    Mailed {
+        /// To which address.
+        to: Text,
+    },
+    /// Got an identity, or one changed.
+    IdentityPut {
+        /// The user.
+        user: Id,
+        /// Which.
+        identity: Identity,
+        /// The attributes as they are now.
+        attrs: IdentityAttrs,
+        /// A digest of the password's hash.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seal: Option<Id>,
+        /// Whether it is new.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        created: bool,
+    },
+    /// An identity is the user's no more.
+    IdentityDeleted {
+        /// The user.
+        user: Id,
+        /// Which.
+        identity: Identity,
+    },
     /// Deleted.
     Deleted {
         /// The user.
         user: Id,
     },
+}
+
+impl UserRecord {
+    /// An identity as it is from now on.
+    pub(super) fn put(user: &Id, identity: Identity, attrs: IdentityAttrs, seal: Option<Id>) -> Self {
+        Self::IdentityPut { user: user.clone(), identity, attrs, seal, created: false }
+    }
 }

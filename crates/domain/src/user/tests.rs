@@ -1,4 +1,5 @@
 use super::*;
+use crate::identity::{IDENTITIES, PASSWORDS};
 use crate::machine::Emit;
 use crate::table::{ID, Table, forwards, refused};
 use crate::view::{Effect, Kind};
@@ -9,6 +10,11 @@ fn user(attrs: Value) -> Table<User> {
     let create = json!({"attrs": attrs, "settings": {}, "auth": ids::digest("token"), "identity": null});
     table.order(enter(create, json!("Verified"), "s1")).unwrap();
     table
+}
+
+fn identity() -> Value {
+    json!({"identity": {"type": "email", "name": "a@b.c"}, "attrs": {"auth": true}, "password": "hash",
+        "asks": null})
 }
 
 fn enter(create: Value, proof: Value, session: &str) -> Value {
@@ -55,14 +61,15 @@ fn nobody_makes_themselves_an_administrator() {
 #[test]
 fn an_identity_is_claimed_with_the_user() {
     let mut table: Table<User> = Table::new();
-    let create = json!({"attrs": {}, "settings": {}, "auth": "x", "identity": ["email", "a@b.c", {}, "row"]});
+    let create = json!({"attrs": {}, "settings": {}, "auth": "x", "identity": identity()});
     let step = table.order(enter(create, json!("Verified"), "s")).unwrap();
     let keys = step.emits.iter().filter_map(|emit| match emit {
         Emit::Claim(claim) => Some((claim.namespace, claim.key.as_str(), claim.absent)),
         _ => None,
     });
     let keys = keys.collect::<Vec<_>>();
-    assert_eq!(keys, [(IDENTITIES, "email:a@b.c", true), (SESSIONS, "s", true)]);
+    let identity = "email:a@b.c";
+    assert_eq!(keys, [(IDENTITIES, identity, true), (PASSWORDS, identity, false), (SESSIONS, "s", true)]);
 }
 
 #[test]
@@ -125,8 +132,7 @@ fn deleting_takes_the_token_except_for_guests() {
 #[test]
 fn others_see_neither_settings_nor_identities() {
     let mut table: Table<User> = Table::new();
-    let create =
-        json!({"attrs": {}, "settings": {"k": 1}, "auth": "x", "identity": ["email", "a@b.c", {}, "row"]});
+    let create = json!({"attrs": {}, "settings": {"k": 1}, "auth": "x", "identity": identity()});
     table.order(enter(create, json!("Verified"), "s")).unwrap();
     assert!(table.entity.machine.visible_identities(false).is_empty());
     assert!(!table.entity.machine.visible_identities(true).is_empty());
@@ -148,4 +154,51 @@ fn who_is_met_at_once_still_hears_that_they_waited() {
     assert_eq!((&event["event"], &event["queue_position"]), (&json!("audience_enqueued"), &json!(3)));
     let stream = Stream::queue(&"00q".into());
     assert_eq!(views[0].effect, Effect::Follow { stream, from: 7, command: None });
+}
+
+#[test]
+fn a_key_to_ones_own_sessions_opens_them_until_the_user_is_gone() {
+    let mut table = user(json!({"guest": false}));
+    let header = json!({"access_type": "session"});
+    assert_eq!(
+        refused(table.act("other", "create_access", header.clone(), &[])),
+        Some(ErrorType::PermissionDenied)
+    );
+    let step = table.act(ID, "create_access", header, &[]).unwrap();
+    let secret = table.secret();
+    assert!(!serde_json::to_string(&step.records).unwrap().contains(secret.as_str()));
+    let proof = |key: &str| json!({"Access": ids::digest(key)});
+    let forged = table.order(enter(Value::Null, proof("guessed"), "s2"));
+    assert_eq!(refused(forged), Some(ErrorType::AccessDenied));
+    for session in ["s2", "s3"] {
+        assert!(table.order(enter(Value::Null, proof(&secret), session)).is_ok());
+    }
+    let step = table.act(ID, "delete_user", json!({"user_auth": "token"}), &[]).unwrap();
+    let digest = ids::digest(&secret);
+    assert!(
+        step.emits.iter().any(|emit| matches!(emit, Emit::Claim(c) if c.key == digest && c.value.is_none()))
+    );
+    let late = table.order(enter(Value::Null, proof(&secret), "s4"));
+    assert_eq!(refused(late), Some(ErrorType::AccessDenied));
+}
+
+#[test]
+fn a_customer_by_a_key_outlives_sessions_until_the_audience_ends() {
+    let create = json!({"attrs": {"name": "Dora"}, "settings": {}, "host": "00c", "identity": null});
+    let proof = json!({"Audience": ["00c", "digest"]});
+    let channel = Stream::new(Kind::Conversation, "00c");
+    let mut table: Table<User> = Table::new();
+    for session in ["s1", "s2"] {
+        let step = table.order(enter(create.clone(), proof.clone(), session)).unwrap();
+        assert_eq!(forwards(&step), [(channel.clone(), "Admit".to_owned())]);
+        table.order(json!({"Leave": {"session": session}})).unwrap();
+        assert_eq!(table.entity.machine.attrs.deleted, None);
+    }
+    let other = table.order(enter(create.clone(), json!({"Audience": ["00d", "digest"]}), "s3"));
+    assert_eq!(refused(other), Some(ErrorType::AccessDenied));
+    table.order(json!({"HostGone": {"channel": "00d"}})).unwrap();
+    assert_eq!(table.entity.machine.attrs.deleted, None);
+    table.order(json!({"HostGone": {"channel": "00c"}})).unwrap();
+    assert_eq!(table.entity.machine.attrs.deleted, Some(true), "nobody is there");
+    assert_eq!(refused(table.order(enter(create, proof, "s4"))), Some(ErrorType::AccessDenied));
 }

@@ -29,7 +29,10 @@ pub(super) fn of(id: &Id, record: &UserRecord) -> Vec<View> {
         | UserRecord::SessionOpened { .. }
         | UserRecord::ChannelParted { .. }
         | UserRecord::QueueParted { .. }
-        | UserRecord::RealmParted { .. } => Vec::new(),
+        | UserRecord::RealmParted { .. }
+        | UserRecord::AccessSpent { .. }
+        | UserRecord::HostGone
+        | UserRecord::Mailed { .. } => Vec::new(),
         UserRecord::PuppetChanged { master, attrs, user } => {
             let masters = [(master.to_string(), json!({"puppet_attrs": attrs}))];
             let event = events::UserUpdated {
@@ -80,6 +83,32 @@ pub(super) fn of(id: &Id, record: &UserRecord) -> Vec<View> {
             answers: true,
             ..View::effect(To::Session(command.session.clone()), Effect::None)
         }],
+        UserRecord::AccessMade { digest, key, session, .. } => {
+            vec![View::new(To::Session(session.clone()), &key.created(digest))]
+        }
+        UserRecord::AccessSent { found, session } => vec![View::new(To::Session(session.clone()), found)],
+        UserRecord::IdentityPut { user, identity, attrs, created, .. } => {
+            let (user_id, identity_attrs) = (user.clone(), attrs.clone());
+            let (identity_type, identity_name) = (identity.kind.clone(), identity.name.clone());
+            vec![match created {
+                true => View::new(
+                    To::All,
+                    &events::IdentityCreated { user_id, identity_type, identity_name, identity_attrs },
+                ),
+                false => View::new(
+                    To::All,
+                    &events::IdentityUpdated { user_id, identity_type, identity_name, identity_attrs },
+                ),
+            }]
+        }
+        UserRecord::IdentityDeleted { user, identity } => vec![View::new(
+            To::All,
+            &events::IdentityDeleted {
+                user_id: user.clone(),
+                identity_type: identity.kind.clone(),
+                identity_name: identity.name.clone(),
+            },
+        )],
         UserRecord::Read { conversation, peer, message_id, session } => vec![View::new(
             To::Others(session.clone()),
             &events::SessionStatusUpdated {

@@ -18,7 +18,7 @@ parameters! {
     /// Changes an identity's attributes.
     UpdateIdentity { identity_attrs: IdentityAttrsPatch, identity_name: Text, identity_type: Text ;  }
     /// Sets, changes or removes an identity's password.
-    UpdateIdentityAuth { identity_auth_new: Text, identity_name: Text, identity_type: Text ; identity_auth: Text }
+    UpdateIdentityAuth { identity_name: Text, identity_type: Text ; identity_auth: Text, identity_auth_new: Text }
     /// Sends a link to choose a new password.
     RequestIdentityAuthResetAccess { identity_name: Text, identity_type: Text ;  }
     /// Chooses a new password by an access key.

@@ -105,8 +105,6 @@ actions! {
             "search" => Search,
             "search_users" => SearchUsers,
             "search_channels" => SearchChannels,
-            "send_access" => SendAccess,
-            "describe_access" => DescribeAccess,
         }
     }
     /// What a user decides.
@@ -116,8 +114,6 @@ actions! {
             "update_user" => UpdateUser,
             "delete_user" => DeleteUser,
             "create_user" => CreateUser,
-        }
-        planned {
             "create_identity" => CreateIdentity,
             "create_identity_with_auth_reset_access" => CreateIdentityWithAuthResetAccess,
             "request_identity_verify_access" => RequestIdentityVerifyAccess,
@@ -128,6 +124,8 @@ actions! {
             "request_identity_auth_reset_access" => RequestIdentityAuthResetAccess,
             "reset_identity_auth" => ResetIdentityAuth,
             "delete_identity" => DeleteIdentity,
+        }
+        planned {
         }
     }
     /// What a realm decides.
@@ -188,13 +186,21 @@ actions! {
             "describe_file" => DescribeFile,
             "get_transcript" => GetTranscript,
             "delete_transcript" => DeleteTranscript,
-            "create_access" => CreateAccess,
         }
     }
     /// What a queue or a channel decides about its video room, by the id that is given.
     Video => VideoAction {
         done {
             "discover_jitsi" => DiscoverJitsi,
+        }
+        planned { }
+    }
+    /// What a user or a channel decides about access keys, by the kind of the key or by the key itself.
+    Access => AccessAction {
+        done {
+            "create_access" => CreateAccess,
+            "send_access" => SendAccess,
+            "describe_access" => DescribeAccess,
         }
         planned { }
     }
@@ -216,6 +222,23 @@ actions! {
             "remove_member" => RemoveMember,
         }
         planned { }
+    }
+}
+
+impl Action {
+    /// Whether whoever has no session may do this too: an access key is all that it takes, or an address
+    /// to which one is sent.
+    pub fn is_open(&self) -> bool {
+        matches!(
+            self,
+            Self::Access(AccessAction::DescribeAccess(_))
+                | Self::User(
+                    UserAction::VerifyIdentity(_)
+                        | UserAction::ResetIdentityAuth(_)
+                        | UserAction::RequestIdentityVerifyAccess(_)
+                        | UserAction::RequestIdentityAuthResetAccess(_)
+                )
+        )
     }
 }
 

@@ -240,6 +240,30 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "86400",
         "Seconds that credentials for TURN servers hold; a call that lasts longer can't find new ways.",
     ),
+    Setting {
+        secret: true,
+        ..setting(
+            "smtp_url",
+            Kind::Text,
+            "",
+            "The server that takes mails: \"smtp://user:password@host:587?tls=required\" (STARTTLS), \
+             \"smtps://user:password@host\", \"smtp://host:25\" (without TLS). With mail_from and page_url. Empty: \
+             no mail goes out, and e-mail addresses can't be verified.",
+        )
+    },
+    setting(
+        "mail_from",
+        Kind::Text,
+        "",
+        "Whom mails come from: \"chat@example.org\" or \"Name <chat@example.org>\".",
+    ),
+    setting(
+        "page_url",
+        Kind::Text,
+        "",
+        "The page that links in mails lead to: \"https://chat.example.org/console\"; what a link opens follows as \
+         #/access/KEY.",
+    ),
     setting(
         "jitsi_domain",
         Kind::Text,

@@ -77,8 +77,15 @@ fn every_setting_changes_the_configuration() {
                 pairs.push((two.into(), "beside".into()));
             }
         }
+        // These three come together.
+        let mail = ["smtp_url", "mail_from", "page_url"];
+        if mail.contains(&setting.name) {
+            let others = mail.iter().filter(|name| **name != setting.name);
+            pairs
+                .extend(others.map(|name| (format!("LEVEE_{}", name.to_ascii_uppercase()), "beside".into())));
+        }
         // So do these three.
-        if setting.name.ends_with("_url") || setting.name == "store" {
+        if ["postgres_url", "redis_url", "store"].contains(&setting.name) {
             pairs = [("LEVEE_STORE", "postgres"), ("LEVEE_POSTGRES_URL", "p"), ("LEVEE_REDIS_URL", "r")]
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .to_vec();
@@ -101,6 +108,22 @@ fn a_shared_store_needs_its_two_addresses_and_others_need_none() {
     ] {
         refused(from_environment(pairs), message);
     }
+}
+
+#[test]
+fn mail_takes_a_server_a_sender_and_a_page() {
+    let (server, sender, page) =
+        (("LEVEE_SMTP_URL", "smtp://x"), ("LEVEE_MAIL_FROM", "a@b.c"), ("LEVEE_PAGE_URL", "https://x"));
+    for (pairs, message) in [
+        (&[server][..], "smtp_url needs mail_from: whom mails come from"),
+        (&[server, sender], "smtp_url needs page_url: where links in mails lead"),
+        (&[sender], "mail_from and page_url are for smtp_url"),
+        (&[page], "mail_from and page_url are for smtp_url"),
+    ] {
+        refused(from_environment(pairs), message);
+    }
+    let config = from_environment(&[server, sender, page]).expect("it fits");
+    assert!(!format!("{config:?}").contains("smtp://x"), "it may hold a password");
 }
 
 #[test]

@@ -278,17 +278,6 @@ export interface ActionParams {
     search_term: string;
     realm_id?: string;
   };
-  /** Sends an access key to somebody. Planned: answered with `action_not_supported`. */
-  send_access: {
-    access_key?: string;
-    identity_name?: string;
-    identity_type?: string;
-    user_id?: string;
-  };
-  /** Asks what an access key opens. Planned: answered with `action_not_supported`. */
-  describe_access: {
-    access_key: string;
-  };
   /** Asks for a user; without an id, for oneself. */
   describe_user: {
     user_id?: string;
@@ -309,58 +298,58 @@ export interface ActionParams {
     user_attrs?: Patch<UserAttrs>;
     user_settings?: JsonObject;
   };
-  /** Adds an identity to the user. Planned: answered with `action_not_supported`. */
+  /** Adds an identity to the user. */
   create_identity: {
     identity_name: string;
     identity_type: string;
     identity_attrs?: Patch<IdentityAttrs>;
     identity_auth_new?: string;
   };
-  /** Adds an identity whose password is chosen by a mailed link. Planned: answered with `action_not_supported`. */
+  /** Adds an identity whose password is chosen by a mailed link. */
   create_identity_with_auth_reset_access: {
     identity_name: string;
     identity_type: string;
     identity_attrs?: Patch<IdentityAttrs>;
   };
-  /** Sends the verification link again. Planned: answered with `action_not_supported`. */
+  /** Sends the verification link again. */
   request_identity_verify_access: {
     identity_name: string;
     identity_type: string;
   };
-  /** Accepts or rejects a pending identity. Planned: answered with `action_not_supported`. */
+  /** Accepts or rejects a pending identity. */
   verify_identity: {
     access_key: string;
     identity_accept: boolean;
   };
-  /** Asks for an identity. Planned: answered with `action_not_supported`. */
+  /** Asks for an identity. */
   describe_identity: {
     identity_name: string;
     identity_type: string;
   };
-  /** Changes an identity's attributes. Planned: answered with `action_not_supported`. */
+  /** Changes an identity's attributes. */
   update_identity: {
     identity_attrs: Patch<IdentityAttrs>;
     identity_name: string;
     identity_type: string;
   };
-  /** Sets, changes or removes an identity's password. Planned: answered with `action_not_supported`. */
+  /** Sets, changes or removes an identity's password. */
   update_identity_auth: {
-    identity_auth_new: string;
     identity_name: string;
     identity_type: string;
     identity_auth?: string;
+    identity_auth_new?: string;
   };
-  /** Sends a link to choose a new password. Planned: answered with `action_not_supported`. */
+  /** Sends a link to choose a new password. */
   request_identity_auth_reset_access: {
     identity_name: string;
     identity_type: string;
   };
-  /** Chooses a new password by an access key. Planned: answered with `action_not_supported`. */
+  /** Chooses a new password by an access key. */
   reset_identity_auth: {
     access_key: string;
     identity_auth_new: string;
   };
-  /** Removes an identity. Planned: answered with `action_not_supported`. */
+  /** Removes an identity. */
   delete_identity: {
     identity_name: string;
     identity_type: string;
@@ -597,7 +586,12 @@ export interface ActionParams {
     channel_id?: string;
     dialogue_id?: string[];
   };
-  /** Makes an access key. Planned: answered with `action_not_supported`. */
+  /** Asks for a group video room. */
+  discover_jitsi: {
+    channel_id?: string;
+    queue_id?: string;
+  };
+  /** Makes an access key. */
   create_access: {
     access_type: string;
     channel_id?: string;
@@ -608,10 +602,16 @@ export interface ActionParams {
     user_id?: string;
     user_settings?: JsonObject;
   };
-  /** Asks for a group video room. */
-  discover_jitsi: {
-    channel_id?: string;
-    queue_id?: string;
+  /** Sends an access key to somebody. */
+  send_access: {
+    access_key?: string;
+    identity_name?: string;
+    identity_type?: string;
+    user_id?: string;
+  };
+  /** Asks what an access key opens. */
+  describe_access: {
+    access_key: string;
   };
   /** Lists master keys. */
   describe_master_keys: {

@@ -14,6 +14,7 @@ const OWN: &[&str] = &[
     "store",
     "turn_secret",
     "jitsi_secret",
+    "smtp_url",
     "geoip_database",
 ];
 /// Settings that have no place in a cluster, and those of several nodes, which the chart does not run yet.

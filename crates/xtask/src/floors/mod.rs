@@ -29,6 +29,8 @@ static PLACES: &[Place] = &[
     place("levee-domain", 1),
     Place { only: Some(&["levee-proto"]), ..place("levee-client", 1) },
     place("levee-cluster", 2),
+    // What goes out is handed to it by the server: it needs no actors.
+    Place { only: Some(&["levee-proto", "levee-domain"]), actix: false, ..place("levee-outbound", 2) },
     // The gateway reaches what is stored through the cluster alone.
     Place {
         only: Some(&["levee-proto", "levee-domain", "levee-web", "levee-cluster"]),

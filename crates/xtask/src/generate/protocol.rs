@@ -177,7 +177,7 @@ fn errors(page: &mut String) -> Result<()> {
 
 fn limit_table(page: &mut String) -> Result<()> {
     writeln!(page, "## Limits\n\n| what | limit |\n|---|--:|")?;
-    let rows: [(&str, u64); 9] = [
+    let rows: [(&str, u64); 13] = [
         ("bytes of an action's header", limits::HEADER_BYTES as u64),
         ("bytes of a payload part", limits::PART_BYTES as u64),
         ("bytes of a whole payload", limits::PAYLOAD_BYTES as u64),
@@ -187,6 +187,10 @@ fn limit_table(page: &mut String) -> Result<()> {
         ("bytes of a name", limits::NAME_BYTES as u64),
         ("messages that one `load_history` returns", limits::HISTORY),
         ("members of a channel", limits::CHANNEL_MEMBERS as u64),
+        ("access keys to one user or channel", limits::ACCESS_KEYS as u64),
+        ("identities of a user", limits::IDENTITIES as u64),
+        ("mails that a user causes within an hour", limits::MAILS as u64),
+        ("of them, mails to one address", limits::MAILS_TO_ONE as u64),
     ];
     for (what, limit) in rows {
         writeln!(page, "| {what} | {limit} |")?;

@@ -38,10 +38,12 @@ enum Guard {
     Orphan,
     /// A blob is whole or not there.
     Blob,
+    /// A key opens once, and a mail goes out.
+    Access,
 }
 
 impl Guard {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Fence,
         Self::Dedup,
         Self::Acknowledgement,
@@ -51,6 +53,7 @@ impl Guard {
         Self::Handover,
         Self::Orphan,
         Self::Blob,
+        Self::Access,
     ];
 
     fn name(self) -> &'static str {
@@ -64,6 +67,7 @@ impl Guard {
             Self::Handover => "handover",
             Self::Orphan => "orphan",
             Self::Blob => "blob",
+            Self::Access => "access",
         }
     }
 }

@@ -164,4 +164,24 @@ pub(super) static MUTANTS: &[Mutant] = &[
         }],
         test: &["--package", "levee-cluster", "--test", "moves"],
     },
+    Mutant {
+        name: "an access key opens twice",
+        guard: Guard::Access,
+        edits: &[Edit {
+            file: "crates/domain/src/access.rs",
+            old: "Some(key) if key.spent => refuse",
+            new: "Some(key) if key.spent && key.until == 0 => refuse",
+        }],
+        test: &["--package", "levee-domain", "--lib"],
+    },
+    Mutant {
+        name: "a mail is forgotten when its node dies",
+        guard: Guard::Access,
+        edits: &[Edit {
+            file: "crates/cluster/src/agenda.rs",
+            old: "self.take_up_mails(mails);",
+            new: "drop(mails);",
+        }],
+        test: &["--package", "levee-server", "--test", "identities", "a_mail_is_sent"],
+    },
 ];

@@ -1,0 +1,218 @@
+//! What actions about access keys and identities need on their way: who owns what a key opens, a new secret, what was
+//! proven. The other questions of actions are in [`crate::find_out`].
+
+use crate::enter::unavailable;
+use crate::find_out;
+use crate::hub::Hub;
+use levee_domain::access::{self, ACCESS, Sendable};
+use levee_domain::found::{Brought, Found};
+use levee_domain::view::{Kind, Stream};
+use levee_proto::actions::access::SendAccess;
+use levee_proto::attrs::QueueAttrs;
+use levee_proto::{
+    AccessAction, Action, Body, ConversationAction, ErrorType, Id, Rejection, UserAction, events, ids,
+};
+use serde_json::json;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// What an action gets on its way.
+#[derive(Debug)]
+pub(crate) struct Provision {
+    /// The answer, if there is nothing to decide.
+    pub(crate) answer: Option<Arc<Body>>,
+    /// The stream that decides it.
+    pub(crate) stream: Stream,
+    /// What its machine needs.
+    pub(crate) found: Option<Found>,
+}
+
+/// What an action about access keys or identities gets.
+#[derive(Default)]
+pub(crate) struct Part {
+    /// The answer, if there is nothing to decide.
+    pub(crate) answer: Option<Arc<Body>>,
+    /// The stream that decides it, where its parameters don't tell.
+    pub(crate) stream: Option<Stream>,
+    /// What its machine needs.
+    pub(crate) brought: Brought,
+}
+
+/// Whether the stream that decides an action must be looked up.
+pub(crate) fn is_sought(action: &Action) -> bool {
+    let by_name = matches!(
+        action,
+        Action::User(
+            UserAction::RequestIdentityVerifyAccess(_)
+                | UserAction::RequestIdentityAuthResetAccess(_)
+                | UserAction::VerifyIdentity(_)
+                | UserAction::ResetIdentityAuth(_)
+                | UserAction::DescribeIdentity(_)
+        )
+    );
+    by_name || key_of(action).is_some()
+}
+
+/// Whether something must be found out, drawn or looked up for an action.
+pub(crate) fn asks(action: &Action) -> bool {
+    is_ours(action) || find_out::asks(action)
+}
+
+/// Whether that is a matter of access keys or identities.
+fn is_ours(action: &Action) -> bool {
+    match action {
+        Action::Access(_) => true,
+        Action::Conversation(_) => is_sought(action),
+        Action::User(action) => match action {
+            UserAction::DescribeUser(_)
+            | UserAction::UpdateUser(_)
+            | UserAction::DeleteUser(_)
+            | UserAction::CreateUser(_) => false,
+            UserAction::CreateIdentity(_)
+            | UserAction::CreateIdentityWithAuthResetAccess(_)
+            | UserAction::RequestIdentityVerifyAccess(_)
+            | UserAction::RequestIdentityAuthResetAccess(_)
+            | UserAction::VerifyIdentity(_)
+            | UserAction::ResetIdentityAuth(_)
+            | UserAction::DescribeIdentity(_)
+            | UserAction::UpdateIdentity(_)
+            | UserAction::UpdateIdentityAuth(_)
+            | UserAction::DeleteIdentity(_) => true,
+        },
+        Action::Session(_) | Action::Realm(_) | Action::Queue(_) | Action::Key(_) | Action::Member(_) => {
+            false
+        }
+    }
+}
+
+/// The access key that an action is decided by.
+fn key_of(action: &Action) -> Option<&str> {
+    match action {
+        Action::Access(AccessAction::DescribeAccess(of)) => Some(&of.access_key),
+        Action::Conversation(ConversationAction::JoinChannel(of)) => of.access_key.as_deref(),
+        _ => None,
+    }
+}
+
+impl Hub {
+    /// Draws, looks up and finds out what an action needs; `stream` decides it unless its key leads to another one,
+    /// `realms` are those of the one who acts, `secret` makes the secret of an access key.
+    ///
+    /// # Errors
+    /// `access_denied` for a key that nobody knows, `user_not_found` for somebody who is not there, and what is
+    /// wrong with other parts.
+    pub(crate) async fn provide(
+        self: &Rc<Self>,
+        action: &Action,
+        user: &Id,
+        stream: Stream,
+        realms: Vec<Id>,
+        secret: impl FnOnce() -> Id,
+    ) -> Result<Provision, Rejection> {
+        if !is_ours(action) {
+            return Ok(Provision { answer: None, stream, found: self.find_out(action, user).await? });
+        }
+        let Part { answer, stream: sought, brought } = match action {
+            Action::User(action) => self.bring_to_user(action, user, realms, secret).await?,
+            _ => self.bring(action, user, secret).await?,
+        };
+        let found = Some(Found::Brought(Box::new(brought)));
+        Ok(Provision { answer, stream: sought.unwrap_or(stream), found })
+    }
+
+    async fn bring(
+        self: &Rc<Self>,
+        action: &Action,
+        user: &Id,
+        secret: impl FnOnce() -> Id,
+    ) -> Result<Part, Rejection> {
+        let mut part = Part::default();
+        if let Some(key) = key_of(action) {
+            let owner = self.owner_of_key(key).await?;
+            if matches!(action, Action::Conversation(_)) && owner.kind != Kind::Conversation {
+                return Err(Rejection::new(ErrorType::AccessDenied));
+            }
+            part.stream = Some(owner);
+        }
+        let Action::Access(action) = action else { return Ok(part) };
+        let receiver = match action {
+            AccessAction::CreateAccess(create) => {
+                part.brought.secret = Some(secret());
+                create.user_id.as_ref()
+            }
+            AccessAction::SendAccess(send) => {
+                part.brought.secret = Some(secret());
+                part.brought.access = self.sendable(send, user).await?;
+                send.user_id.as_ref()
+            }
+            AccessAction::DescribeAccess(describe) => {
+                part.brought.queue = self.queue_of_key(part.stream.as_ref(), &describe.access_key).await?;
+                None
+            }
+        };
+        if let Some(receiver) = receiver {
+            part.brought.peer = Some((receiver.clone(), self.card(receiver).await?));
+        }
+        Ok(part)
+    }
+
+    /// The attributes of the queue of an audience that a key opens, if it is one.
+    async fn queue_of_key(
+        self: &Rc<Self>,
+        owner: Option<&Stream>,
+        key: &str,
+    ) -> Result<Option<QueueAttrs>, Rejection> {
+        let Some(owner) = owner.filter(|owner| owner.kind == Kind::Conversation) else { return Ok(None) };
+        let order = json!({"QueueOf": {"digest": ids::digest(key)}});
+        let queue: Option<Id> =
+            serde_json::from_value(self.ask(owner.clone(), order).await?).unwrap_or_default();
+        let Some(queue) = queue else { return Ok(None) };
+        let attrs = self.ask(Stream::queue(&queue), json!("Attrs")).await?;
+        Ok(serde_json::from_value(attrs).ok())
+    }
+
+    /// What a key opens that somebody wants to send, and whether they may; and whether it may go where it shall.
+    async fn sendable(self: &Rc<Self>, send: &SendAccess, user: &Id) -> Result<Option<Sendable>, Rejection> {
+        if let Some(name) = &send.identity_name {
+            let identity = self.addressed(send.identity_type.as_deref().unwrap_or_default(), name)?;
+            let row = self.identity_row(&identity).await?;
+            if send.access_key.is_some() && row.is_some_and(|row| row.blocked) {
+                return Err(Rejection::new(ErrorType::AccessBlocked).about("identity_name", name));
+            }
+        }
+        let Some(key) = &send.access_key else { return Ok(None) };
+        let owner = self.owner_of_key(key).await?;
+        if owner.kind != Kind::Conversation {
+            return Err(Rejection::new(ErrorType::AccessDenied));
+        }
+        let order = json!({"Sendable": {"digest": ids::digest(key), "by": user}});
+        let sendable = self.ask(owner, order).await?;
+        let unread = |_| Rejection::new(ErrorType::Internal).because("the key can't be read");
+        serde_json::from_value(sendable).map(Some).map_err(unread)
+    }
+
+    /// The owner of what an access key opens.
+    ///
+    /// # Errors
+    /// `access_denied` if nobody knows the key.
+    pub(crate) async fn owner_of_key(&self, key: &str) -> Result<Stream, Rejection> {
+        let row = self.shared.store.get(ACCESS, &ids::digest(key)).await.map_err(unavailable)?;
+        let owner = row.and_then(|row| access::owner(&row.value));
+        owner.ok_or_else(|| Rejection::new(ErrorType::AccessDenied))
+    }
+}
+
+/// Puts a secret into the answer that tells of it: who decides knows its digest only.
+pub(crate) fn reveal(body: Arc<Body>, secret: impl FnOnce() -> Option<Id>) -> Arc<Body> {
+    if body.event() != "access_created" {
+        return body;
+    }
+    let Ok(mut event) = serde_json::from_str::<events::AccessCreated>(body.header()) else { return body };
+    match (&event.access_key, secret()) {
+        (Some(digest), Some(secret)) if *digest == ids::digest(&secret) => {
+            event.access_key = Some(secret);
+            Arc::new(Body::new(&event))
+        }
+        _ => body,
+    }
+}
