@@ -101,6 +101,11 @@ impl Hub {
 
     /// Takes up mails that the agenda lists.
     pub(crate) fn take_up_mails(&self, items: Vec<AgendaItem>) {
+        if self.shared.options.mailer.is_none() && !items.is_empty() {
+            self.shared.metrics.drop("no_mailer");
+            let mails = items.len();
+            return tracing::warn!(mails, "mails wait, and no mail goes out from this node: set smtp_url");
+        }
         for item in items {
             match (Stream::from_key(&item.stream), serde_json::from_slice(&item.body)) {
                 (Some(stream), Ok(mail)) => self.take_up_mail(stream, item.key, item.due, mail),

@@ -156,6 +156,29 @@ async fn a_mail_is_sent_until_the_server_takes_it_and_survives_a_crash() {
 }
 
 #[tokio::test]
+async fn a_mail_of_a_node_that_died_is_sent_by_another() {
+    within(4 * LIMIT, async {
+        let smtp = levee_testbed::Smtp::start().unwrap();
+        let mut cluster = mail::cluster_to(&smtp, 2).await;
+        smtp.answer(levee_testbed::Verdict::Later);
+        let ann = cluster.guest(0, "Ann").await;
+        ann.ask("create_identity", of("ann@example.org", json!({"identity_auth_new": "secret"})))
+            .await
+            .unwrap();
+        while smtp.refused() == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        cluster.end(0, levee_testbed::Signal::Kill).await;
+        smtp.answer(levee_testbed::Verdict::Take);
+        let key = mail::key(&mail::nth(&smtp, 1).await);
+        assert_eq!(verify(cluster.node(1), &key, true).await.name(), "identity_updated");
+        assert!(enter(cluster.node(1), "ann@example.org", "secret").await.is_ok());
+        assert_eq!(smtp.taken().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_forgotten_password_is_replaced_by_mail_and_strangers_learn_nothing() {
     within(LIMIT, async {
         let (server, smtp) = mail::start().await;

@@ -16,6 +16,11 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) async fn start(count: usize) -> Self {
+        Self::with(count, &[]).await
+    }
+
+    /// Nodes with further settings, given as flags.
+    pub(crate) async fn with(count: usize, further: &[&str]) -> Self {
         let postgres = Postgres::start(&[]).expect("PostgreSQL");
         let redis = Redis::start(&[]).expect("Redis");
         let url = format!("--postgres-url={}", postgres.url());
@@ -23,7 +28,7 @@ impl Cluster {
         let mut nodes = Vec::new();
         for _ in 0..count {
             let settings = ["--store=postgres", &url, &redis_url, "--drain-s=1", "--workers=1"];
-            nodes.push(Server::with(&settings).await);
+            nodes.push(Server::with(&[&settings[..], further].concat()).await);
         }
         let balancer = Balancer::start(nodes.iter().map(Server::port).collect()).await;
         Self { nodes, balancer, redis, _postgres: postgres }
@@ -47,6 +52,11 @@ impl Cluster {
     /// A guest whose session lives on a certain node.
     pub(crate) async fn guest(&self, node: usize, name: &str) -> Person {
         self.nodes[node].guest(name).await
+    }
+
+    /// Ends a node.
+    pub(crate) async fn end(&mut self, number: usize, signal: Signal) {
+        self.nodes[number].end(signal).await;
     }
 
     /// Ends a node and starts it again.

@@ -1,8 +1,12 @@
 //! A server that sends mail, and the mails.
 
 use super::Server;
+use super::cluster::Cluster;
 use levee_testbed::{Smtp, Taken};
 use std::time::Duration;
+
+const FROM: &str = "--mail-from=Levee <chat@example.org>";
+const PAGE: &str = "--page-url=https://chat.example.org/console";
 
 /// Starts a server whose mails go to a mail server of the test's own.
 pub(crate) async fn start() -> (Server, Smtp) {
@@ -14,9 +18,13 @@ pub(crate) async fn start() -> (Server, Smtp) {
 /// Starts a server whose mails go to this mail server.
 pub(crate) async fn to(smtp: &Smtp) -> Server {
     let url = format!("--smtp-url={}", smtp.url());
-    let settings =
-        [&url, "--mail-from=Levee <chat@example.org>", "--page-url=https://chat.example.org/console"];
-    Server::with(&settings).await
+    Server::with(&[&url, FROM, PAGE]).await
+}
+
+/// Starts nodes whose mails go to this mail server.
+pub(crate) async fn cluster_to(smtp: &Smtp, count: usize) -> Cluster {
+    let url = format!("--smtp-url={}", smtp.url());
+    Cluster::with(count, &[&url, FROM, PAGE]).await
 }
 
 /// Waits for the mail of this number, from 1.
