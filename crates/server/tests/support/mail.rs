@@ -1,8 +1,13 @@
-//! A server that sends mail, and the mails.
+//! A server that sends mail, the mails, and identities that are verified by them.
 
 use super::Server;
 use super::cluster::Cluster;
+use super::people::Person;
+use levee_client::requests::Caller;
+use levee_client::session::login;
+use levee_client::{Error, Event, Options, Session};
 use levee_testbed::{Smtp, Taken};
+use serde_json::{Value, json};
 use std::time::Duration;
 
 const FROM: &str = "--mail-from=Levee <chat@example.org>";
@@ -43,4 +48,38 @@ pub(crate) fn key(mail: &Taken) -> String {
     let body = mail.body();
     let key = body.split("https://chat.example.org/console/#/access/").nth(1).expect("a link");
     key.split_whitespace().next().expect("a key").to_owned()
+}
+
+/// An identity's parameters, with others.
+pub(crate) fn of(name: &str, mut header: Value) -> Value {
+    header["identity_type"] = "email".into();
+    header["identity_name"] = name.into();
+    header
+}
+
+/// Logs in.
+pub(crate) async fn enter(server: &Server, name: &str, password: &str) -> Result<(), Error> {
+    let opened = Session::create(&server.address(), login(name, password), Options::default()).await;
+    opened.map(|_| ())
+}
+
+/// Somebody without a session asks for something.
+pub(crate) async fn anybody(server: &Server, action: &str, header: Value) -> Event {
+    Caller::anonymous(server.address()).post(action, header).await.expect("an answer")
+}
+
+/// Says whether an identity is one's own.
+pub(crate) async fn verify(server: &Server, key: &str, accept: bool) -> Event {
+    anybody(server, "verify_identity", json!({"access_key": key, "identity_accept": accept})).await
+}
+
+/// Adds an identity with a password and has it verified; `mails` have come before.
+pub(crate) async fn verified(server: &Server, smtp: &Smtp, person: &Person, name: &str, password: &str) {
+    let mails = smtp.taken().len();
+    person
+        .ask("create_identity", of(name, json!({"identity_auth_new": password})))
+        .await
+        .expect("an identity");
+    let key = key(&nth(smtp, mails + 1).await);
+    assert_eq!(verify(server, &key, true).await.name(), "identity_updated");
 }

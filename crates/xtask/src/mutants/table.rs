@@ -182,6 +182,6 @@ pub(super) static MUTANTS: &[Mutant] = &[
             old: "self.take_up_mails(mails);",
             new: "drop(mails);",
         }],
-        test: &["--package", "levee-server", "--test", "identities", "a_mail_is_sent"],
+        test: &["--package", "levee-server", "--test", "mails", "a_mail_is_sent"],
     },
 ];
