@@ -79,9 +79,12 @@ fn is_ours(action: &Action) -> bool {
             | UserAction::UpdateIdentityAuth(_)
             | UserAction::DeleteIdentity(_) => true,
         },
-        Action::Session(_) | Action::Realm(_) | Action::Queue(_) | Action::Key(_) | Action::Member(_) => {
-            false
-        }
+        Action::Session(_)
+        | Action::Realm(_)
+        | Action::Queue(_)
+        | Action::Key(_)
+        | Action::Video(_)
+        | Action::Member(_) => false,
     }
 }
 
