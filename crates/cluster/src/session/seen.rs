@@ -134,7 +134,9 @@ impl SessionActor {
         {
             let Announce { command, otherwise } = *announce;
             let action_id = command.filter(|c| c.session == self.id).map(|c| c.action_id);
-            let is_out = attached.entry.is_none();
+            // Whoever was taken from a queue before this answer came has quit it already, in vain. Members part by a
+            // record of the stream itself, which comes next and is shown.
+            let is_out = attached.entry.is_none() && otherwise.is_some();
             match attached.entry.clone().or(otherwise) {
                 Some(body) => {
                     let splice = Splice { action_id, ..Splice::default() };
