@@ -7,6 +7,7 @@ use crate::places;
 use bytes::Bytes;
 use levee_domain::found::Found;
 use levee_domain::machine::Actor;
+use levee_domain::search::Search;
 use levee_domain::view::Stream;
 use levee_proto::attrs::UserAttrs;
 use levee_proto::{
@@ -78,6 +79,18 @@ impl Hub {
                 let pong = levee_proto::Body::new(&levee_proto::events::Pong::default());
                 return Ok(vec![(Arc::new(pong), None)]);
             }
+            Action::Session(SessionAction::Search(of)) => {
+                let search = Search::new(&of.search_term, true, true)?;
+                return self.search(caller.user, search, of.realm_id.clone()).await;
+            }
+            Action::Session(SessionAction::SearchUsers(of)) => {
+                let search = Search::new(&of.search_term, true, false)?;
+                return self.search(caller.user, search, of.realm_id.clone()).await;
+            }
+            Action::Session(SessionAction::SearchChannels(of)) => {
+                let search = Search::new(&of.search_term, false, true)?;
+                return self.search(caller.user, search, of.realm_id.clone()).await;
+            }
             Action::Session(_)
             | Action::Video(_)
             | Action::Queue(
@@ -86,7 +99,9 @@ impl Hub {
                 | QueueAction::CreateAudience(_),
             )
             | Action::Conversation(
-                ConversationAction::CreateChannel(_) | ConversationAction::JoinChannel(_),
+                ConversationAction::CreateChannel(_)
+                | ConversationAction::FollowChannel(_)
+                | ConversationAction::JoinChannel(_),
             )
             | Action::Realm(
                 RealmAction::CreateRealm(_)
@@ -141,7 +156,7 @@ impl Hub {
                 Ok(events.into_iter().map(told).collect())
             }
             Ok(Ok(Outcome::Rejected(rejection))) => Err(rejection),
-            Ok(Ok(Outcome::Value(_)) | Err(_)) | Err(_) => {
+            Ok(Ok(Outcome::Value(_) | Outcome::Followed(..)) | Err(_)) | Err(_) => {
                 Err(Rejection::new(ErrorType::Internal).because("no answer in time"))
             }
         }

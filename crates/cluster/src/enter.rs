@@ -130,6 +130,7 @@ impl Hub {
             types: types.to_vec(),
             ceiling: BLOCK,
             cursors: Vec::new(),
+            looks_on: Vec::new(),
             node: self.shared.node.clone(),
             epoch: 1,
             parked: None,

@@ -5,6 +5,7 @@
 
 mod batch;
 mod commit;
+mod look;
 pub(crate) mod timers;
 
 use crate::hub::Hub;
@@ -79,6 +80,8 @@ pub(crate) struct EntityActor<M: Machine> {
     snapshot_at: u64,
     /// The first job in the inbox was refused once, by a copy of the realm that was read before it came.
     rechecked: bool,
+    /// What was read for the first job in the inbox.
+    looked: Option<look::Looked>,
     line: LineClock,
 }
 
@@ -107,6 +110,7 @@ impl<M: Machine> EntityActor<M> {
             timers: BTreeMap::new(),
             snapshot_at: 0,
             rechecked: false,
+            looked: None,
             line: LineClock::default(),
         };
         let address = Self::create(|ctx| {
@@ -123,6 +127,7 @@ impl<M: Machine> EntityActor<M> {
     /// Reads the state anew: at the start, and whenever what is in memory may be wrong.
     fn load(&mut self, ctx: &mut Context<Self>) {
         self.busy = true;
+        self.looked = None;
         self.epoch = self.epoch_now();
         let (store, stream) = (self.hub.store(), self.stream.clone());
         let loading = async move {

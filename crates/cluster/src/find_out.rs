@@ -20,6 +20,8 @@ enum Question<'a> {
     Card(&'a Id),
     /// A secret.
     Secret,
+    /// Whether the user who acts has an identity that was verified.
+    Verified,
     /// Whether a signature or a token lets a user into a channel.
     Grant(&'a JoinChannel, &'a str),
     /// What encrypted metadata says.
@@ -32,7 +34,12 @@ fn question(action: &Action) -> Option<Question<'_>> {
             send.user_id.as_ref().map(Question::Card)
         }
         Action::Conversation(ConversationAction::JoinChannel(join)) => {
-            join.master_sign.as_deref().map(|sign| Question::Grant(join, sign))
+            match (&join.master_sign, &join.access_key) {
+                (Some(sign), _) => Some(Question::Grant(join, sign)),
+                (None, None) => Some(Question::Verified),
+                // Whoever has a key was invited.
+                (None, Some(_)) => None,
+            }
         }
         Action::Member(MemberAction::AddMember(add)) if add.realm_id.is_some() && add.queue_id.is_none() => {
             Some(Question::Card(&add.user_id))
@@ -69,6 +76,10 @@ impl Hub {
             None => None,
             Some(Question::Card(of)) => Some(Found::Peer(of.clone(), self.card(of).await?)),
             Some(Question::Secret) => Some(Found::Secret(master::secret(&rand::random()))),
+            Some(Question::Verified) => {
+                let verified = self.ask(Stream::user(user), serde_json::json!("Verified")).await?;
+                Some(Found::Verified(verified.as_bool().unwrap_or_default()))
+            }
             Some(Question::Grant(join, sign)) => Some(Found::Granted(self.grant(join, sign, user).await?)),
             Some(Question::Secure(text)) => {
                 let key_type = KeyType::of_secure(text);

@@ -62,6 +62,8 @@ pub enum Outcome {
     Value(#[serde(with = "as_json")] Value),
     /// A refusal.
     Rejected(Rejection),
+    /// An event, and that the session may follow a stream from the record after this one on.
+    Followed(Stream, u64, Arc<Body>),
 }
 
 /// What followers of a stream see of one record, or of something that is not stored.

@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod node;
 mod nonces;
 mod outbox;
+mod past;
 mod placement;
 pub mod places;
 mod post;
@@ -29,8 +30,10 @@ mod puppets;
 mod realms;
 pub mod relay;
 mod router;
+mod search;
 pub mod session;
 mod stats;
+mod transcript;
 mod whereabouts;
 
 pub use hub::Hub;

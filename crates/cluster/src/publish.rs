@@ -45,9 +45,11 @@ fn of<M: Machine>(stream: &Stream, record: &Record) -> (Vec<View>, Option<levee_
     }
 }
 
-/// The entry in a record.
+/// The entry in a record, as amendments have left it.
 pub(crate) fn decode<M: Machine>(record: &Record) -> Result<Entry<M::Record>, serde_json::Error> {
-    serde_json::from_slice(&record.record.body)
+    let mut entry: Entry<M::Record> = serde_json::from_slice(&record.record.body)?;
+    M::amended(&mut entry.record, record.record.flags);
+    Ok(entry)
 }
 
 /// The body of a message that was read from the store, as `user` sees it.

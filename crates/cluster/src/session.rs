@@ -50,6 +50,9 @@ pub(crate) struct SessionRow {
     pub(crate) types: Vec<Text>,
     pub(crate) ceiling: u64,
     pub(crate) cursors: Vec<(Id, u64)>,
+    /// Channels that it follows without their being its user's, each with the record after which.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) looks_on: Vec<(Id, u64)>,
     /// The node that it lives on; empty if it has left there.
     #[serde(default)]
     pub(crate) node: Id,
@@ -74,8 +77,13 @@ pub(crate) enum Birth {
         /// The client's number for the action that created it.
         action_id: Option<u64>,
     },
-    /// It comes back from the store, with its state if it left its last node in good order.
-    Again(Option<Box<Parked>>),
+    /// It comes back from the store.
+    Again {
+        /// Its state, if it left its last node in good order.
+        parked: Option<Box<Parked>>,
+        /// Channels that it follows without their being its user's.
+        looks_on: Vec<(Id, u64)>,
+    },
 }
 
 /// Which session it is.
@@ -166,6 +174,8 @@ pub struct SessionActor {
     /// Set until it has begun.
     beginning: Option<Box<Beginning>>,
     read: Few<Id, u64>,
+    /// Answers that wait until the row says what they promise.
+    unsaved: Vec<(Arc<Body>, Option<u64>)>,
     connected: bool,
     away_since: Instant,
     flags: Flags,
@@ -197,11 +207,11 @@ struct Beginning {
 /// How a session stands to a stream that it follows.
 #[derive(Debug, Default)]
 pub(crate) struct Following {
-    /// The record by which its user entered it; 0 if the session only looks on.
+    /// The record by which its user entered it, or after which the session looks on.
     entered: u64,
     /// Set until its owner has answered and that is announced.
     announce: Option<Box<Announce>>,
-    /// It is a queue that is followed only to see whether it is open.
+    /// The session only looks on: at whether a queue is open, or at what is said in a channel.
     watched: bool,
 }
 
@@ -247,6 +257,7 @@ impl SessionActor {
             epoch,
             beginning: Some(Box::new(Beginning { birth: Some(birth), held: VecDeque::new() })),
             read: Few::default(),
+            unsaved: Vec::new(),
             away_since: Instant::now(),
             flags: Flags { dirty: !fresh, ..Flags::default() },
         };

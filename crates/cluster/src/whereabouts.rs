@@ -206,7 +206,7 @@ impl Hub {
             }
         };
         tracing::debug!(%session, user = %row.user, exactly = parked.is_some(), "a session goes on here");
-        let birth = Birth::Again(parked);
+        let birth = Birth::Again { parked, looks_on: std::mem::take(&mut row.looks_on) };
         let which = Which {
             id: session.clone(),
             shard,

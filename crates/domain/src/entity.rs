@@ -53,7 +53,7 @@ pub enum Outcome<R> {
 impl<M: Machine> Entity<M> {
     /// The moment of a decision.
     pub fn moment<'a>(&self, now: u64, id: &'a Id, realm: Option<&'a Realm>) -> Moment<'a> {
-        Moment { now: now.max(self.time), id, seq: self.seq, realm }
+        Moment { now: now.max(self.time), id, seq: self.seq, realm, past: None }
     }
 
     /// Decides an input, once per command.

@@ -19,6 +19,8 @@ pub enum Found {
     Peer(Id, Arc<UserAttrs>),
     /// A secret, drawn by lot.
     Secret(Text),
+    /// Whether the user has an identity that was verified.
+    Verified(bool),
     /// A signature or a token was right.
     Granted(Granted),
     /// Metadata was encrypted with a master key.
@@ -59,6 +61,7 @@ impl std::fmt::Debug for Found {
         f.write_str(match self {
             Self::Peer(..) => "Peer",
             Self::Secret(_) => "Secret",
+            Self::Verified(_) => "Verified",
             Self::Granted(_) => "Granted",
             Self::Secure(..) => "Secure",
             Self::Brought(_) => "Brought",

@@ -15,10 +15,12 @@ pub mod jitsi;
 pub mod machine;
 pub mod mail;
 pub mod master;
+pub mod past;
 pub mod queue;
 pub mod realm;
 pub mod rights;
 pub mod schedule;
+pub mod search;
 pub mod session;
 mod settings;
 #[cfg(test)]

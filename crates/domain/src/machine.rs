@@ -2,7 +2,7 @@
 
 use crate::found::{Brought, Found};
 use crate::mail::Mail;
-use crate::queue::stats::Wanted;
+use crate::past::{Amend, Past, Wanted};
 use crate::view::{Line, Stream, View, roles::Roles};
 use bytes::Bytes;
 use levee_proto::attrs::UserAttrs;
@@ -74,6 +74,8 @@ pub struct Moment<'a> {
     pub seq: u64,
     /// The realm that the entity belongs to, as far as is known here.
     pub realm: Option<&'a crate::realm::Realm>,
+    /// What was read for the decision, if its input [wants](Machine::wants) something.
+    pub past: Option<&'a Past>,
 }
 
 /// Something to decide.
@@ -138,6 +140,8 @@ pub enum Emit {
     Mail(Mail),
     /// Count something that was left out at a limit, without telling.
     Drop(&'static str),
+    /// Change earlier records in the same commit.
+    Amend(Amend),
     /// Have a timer ring; kept on the agenda.
     Wait(Timer, Due),
     /// A timer need not ring any more.
@@ -162,11 +166,15 @@ pub enum Timer {
     Schedule,
     /// Record the visits that were counted.
     Visits,
+    /// Unset what was set for members until now.
+    Member,
+    /// Erase a transcript, or go on erasing many.
+    Transcript,
 }
 
 impl Timer {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Agent, Self::Schedule, Self::Visits];
+    pub const ALL: [Self; 5] = [Self::Agent, Self::Schedule, Self::Visits, Self::Member, Self::Transcript];
 
     /// Its name, as the agenda keeps it.
     pub fn name(self) -> &'static str {
@@ -174,6 +182,8 @@ impl Timer {
             Self::Agent => "agent",
             Self::Schedule => "schedule",
             Self::Visits => "visits",
+            Self::Member => "member",
+            Self::Transcript => "transcript",
         }
     }
 }
@@ -220,9 +230,13 @@ pub enum Answer {
     /// Messages of the past.
     History(History),
     /// Statistics, with what is written down of them.
-    Stats(Wanted),
+    Stats(crate::queue::stats::Wanted),
+    /// A conversation as a whole.
+    Transcript(Box<Transcript>),
     /// A value, to the cluster itself.
     Value(Value),
+    /// An event, and that the session may follow the entity from the record after this one on.
+    Followed(u64, Arc<Body>),
 }
 
 impl Answer {
@@ -259,6 +273,19 @@ pub struct History {
     pub user: Id,
     /// The other user, if this is a dialogue.
     pub peer: Option<Id>,
+}
+
+/// Which transcript was asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Transcript {
+    /// What the answer says beside the messages.
+    pub head: levee_proto::events::TranscriptContents,
+    /// The messages.
+    pub messages: History,
+    /// Not after this time, microseconds since 1970.
+    pub until: u64,
+    /// Messages to some members only, too.
+    pub whole: bool,
 }
 
 /// What a user sees of an entity when a session begins to follow it.
@@ -318,7 +345,7 @@ pub trait Machine: Default + Clone + Serialize + DeserializeOwned + Send + Unpin
     fn apply(&mut self, seq: u64, time: u64, record: &Self::Record);
 
     /// Takes in what is not recorded: presence, typing. Called after the input was decided.
-    fn absorb(&mut self, _input: &Input<Self::Order>) {}
+    fn absorb(&mut self, _now: u64, _input: &Input<Self::Order>) {}
 
     /// Whether an input may be one that `absorb` takes in: the others need not be kept for it.
     fn absorbs(_input: &Input<Self::Order>) -> bool {
@@ -359,6 +386,15 @@ pub trait Machine: Default + Clone + Serialize + DeserializeOwned + Send + Unpin
     fn realm(&self) -> Option<&Id> {
         None
     }
+
+    /// What has to be read for the decision of an input. Must not depend on the time, for it is asked again
+    /// once that was read.
+    fn wants(&self, _at: &Moment<'_>, _input: &Input<Self::Order>) -> Option<Wanted> {
+        None
+    }
+
+    /// Takes into a record what amendments have made of its flags since it was written.
+    fn amended(_record: &mut Self::Record, _flags: u32) {}
 
     /// The realm that the decision of an input looks at.
     fn wants_realm<'a>(&'a self, _input: &'a Input<Self::Order>) -> Option<&'a Id> {

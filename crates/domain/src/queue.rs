@@ -3,6 +3,7 @@
 use crate::machine::{
     Actor, Answer, Columns, Command, Emit, Entry, Glance, Input, Machine, Moment, Step, Timer,
 };
+use crate::past::Wanted;
 use crate::rights::{Right, Standing};
 use crate::view::{Effect, Line, Stream, To, View, roles};
 use levee_proto::attrs::{QueueAttrs, QueueMemberAttrs, UserAttrs};
@@ -22,10 +23,12 @@ mod records;
 pub mod stats;
 #[cfg(test)]
 mod tests;
+mod transcripts;
 mod visits;
 
 pub use records::{QueueOrder, QueueRecord};
 use stats::Stats;
+pub use transcripts::{Erased, PastAudience};
 use visits::Visits;
 
 /// How many of those who wait members are shown by name.
@@ -64,6 +67,9 @@ pub struct Queue {
     #[serde(skip)]
     visits: Visits,
     deleted: bool,
+    /// Intervals whose transcripts are to be erased, microseconds since 1970.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    clearing: Vec<(u64, u64)>,
 }
 
 /// Somebody who waits.
@@ -82,6 +88,9 @@ pub struct Waiter {
     /// Where they were transferred from: a queue, an audience, a channel and who did it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Object>,
+    /// The record by which they wait.
+    #[serde(default)]
+    pub seq: u64,
 }
 
 type Decision = Result<Step<QueueRecord>, Rejection>;
@@ -168,6 +177,10 @@ impl Machine for Queue {
         self.realm.as_ref()
     }
 
+    fn wants(&self, at: &Moment<'_>, input: &Input<QueueOrder>) -> Option<Wanted> {
+        self.wants_rows(at, input)
+    }
+
     fn decide(&self, at: &Moment<'_>, input: Input<QueueOrder>) -> Decision {
         let mut step = match input {
             Input::Action(..) if !self.exists() => return Err(Self::absent(at.id)),
@@ -184,7 +197,7 @@ impl Machine for Queue {
         Ok(step)
     }
 
-    fn apply(&mut self, _seq: u64, time: u64, record: &QueueRecord) {
+    fn apply(&mut self, place: u64, time: u64, record: &QueueRecord) {
         match record.clone() {
             QueueRecord::Created { realm, attrs } => {
                 self.realm = Some(realm);
@@ -203,18 +216,18 @@ impl Machine for Queue {
             }
             QueueRecord::Requested { waiter } => {
                 self.stats.requested(time);
-                self.waiting.push_back(waiter);
+                self.waiting.push_back(Waiter { seq: place, ..waiter });
                 self.cause = Some("audience_request".into());
             }
             QueueRecord::Returned { waiter, seq } => {
                 self.remember(&waiter, seq);
-                self.waiting.push_front(waiter);
+                self.waiting.push_front(Waiter { seq: place, ..waiter });
                 self.cause = Some("audience_request".into());
             }
             QueueRecord::Transferred { waiter, seq } => {
                 self.stats.requested(time);
                 self.remember(&waiter, seq);
-                self.waiting.push_back(waiter);
+                self.waiting.push_back(Waiter { seq: place, ..waiter });
                 self.cause = Some("audience_request".into());
             }
             QueueRecord::Accepted { audience, share, agent } => {
@@ -247,6 +260,10 @@ impl Machine for Queue {
                 self.stats.remember(conversation, seq);
             }
             QueueRecord::Settled { hour, sums } => self.stats.settle(hour, &sums),
+            QueueRecord::TranscriptsDeleted { begin, end } => self.clearing.push((begin, end)),
+            QueueRecord::TranscriptsCleared => {
+                self.clearing.remove(0);
+            }
             QueueRecord::Deleted { .. } => {
                 self.waiting.clear();
                 self.members.clear();
@@ -303,6 +320,11 @@ impl Machine for Queue {
                 let deleted = events::QueueDeleted { queue_id, realm_id: Some(realm.clone()) };
                 vec![View::new(To::All, &deleted).with(Effect::Leave)]
             }
+            QueueRecord::TranscriptsDeleted { begin, end } => {
+                let (interval_begin, interval_end) = (seconds(*begin), seconds(*end));
+                let event = events::QueueTranscriptsDeleted { queue_id, interval_begin, interval_end };
+                vec![View::new(To::Roles(roles::MEMBER), &event)]
+            }
             // Its maker is told apart; so is the line, of which only the latest state matters.
             QueueRecord::Created { .. }
             | QueueRecord::Requested { .. }
@@ -313,6 +335,7 @@ impl Machine for Queue {
             | QueueRecord::Visited { .. }
             | QueueRecord::Tallied { .. }
             | QueueRecord::Settled { .. }
+            | QueueRecord::TranscriptsCleared
             | QueueRecord::Dropped { .. } => Vec::new(),
         }
     }
@@ -321,7 +344,8 @@ impl Machine for Queue {
         match timer {
             Timer::Schedule => Some(QueueOrder::Hours),
             Timer::Visits => Some(QueueOrder::Count),
-            Timer::Agent => None,
+            Timer::Transcript => Some(QueueOrder::Clear),
+            Timer::Agent | Timer::Member => None,
         }
     }
 
@@ -340,7 +364,7 @@ impl Machine for Queue {
         matches!(input, Input::Order(QueueOrder::Visit { .. }))
     }
 
-    fn absorb(&mut self, input: &Input<QueueOrder>) {
+    fn absorb(&mut self, _now: u64, input: &Input<QueueOrder>) {
         if let Input::Order(QueueOrder::Visit { command, described, stage }) = input {
             self.visits.add(command.clone(), *described, stage.as_ref());
         }
@@ -356,6 +380,8 @@ impl Machine for Queue {
             | QueueRecord::AudienceCreated { .. }
             | QueueRecord::Visited { .. }
             | QueueRecord::Tallied { .. }
+            | QueueRecord::TranscriptsDeleted { .. }
+            | QueueRecord::TranscriptsCleared
             | QueueRecord::Settled { .. } => false,
             QueueRecord::Created { .. }
             | QueueRecord::Changed { .. }

@@ -3,6 +3,7 @@
 mod decide;
 mod keys;
 mod records;
+mod search;
 mod tags;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ pub use tags::Tags;
 
 use crate::machine::{Columns, Entry, Glance, Input, Machine, Moment, Step};
 use crate::master::Keys;
+use crate::past::Wanted;
 use crate::rights::{Right, Standing};
 use crate::view::{View, roles};
 use levee_proto::attrs::{RealmAttrs, RealmMemberAttrs, UserAttrs};
@@ -84,6 +86,15 @@ impl Machine for Realm {
         self.attrs.owner_id.is_some()
     }
 
+    fn wants(&self, at: &Moment<'_>, input: &Input<RealmOrder>) -> Option<Wanted> {
+        match input {
+            Input::Order(RealmOrder::Search { user, search }) if search.channels => {
+                self.standing(user).may(Right::SeeRealm).then(|| search.wanted(Some(at.id)))
+            }
+            Input::Order(_) | Input::Action(..) => None,
+        }
+    }
+
     fn decide(&self, at: &Moment<'_>, input: Input<RealmOrder>) -> Decision {
         match input {
             Input::Action(actor, Action::Realm(action), _) => self.act(at, &actor, action),
@@ -97,6 +108,13 @@ impl Machine for Realm {
             }
             Input::Order(RealmOrder::QueueDeleted { .. }) => Ok(Step::nothing()),
             Input::Order(RealmOrder::Admit { user, card }) => Ok(self.admit(at, user, card)),
+            Input::Order(RealmOrder::UserChanged { user, attrs }) => Ok(match self.members.get(&user) {
+                Some(member) if member.user != attrs => {
+                    Step::record(RealmRecord::UserChanged { user, attrs })
+                }
+                _ => Step::nothing(),
+            }),
+            Input::Order(RealmOrder::Search { user, search }) => self.search(at, &user, &search),
         }
     }
 
@@ -124,6 +142,11 @@ impl Machine for Realm {
             }
             RealmRecord::MemberParted { user, .. } => {
                 self.members.remove(&user);
+            }
+            RealmRecord::UserChanged { user, attrs } => {
+                if let Some(member) = self.members.get_mut(&user) {
+                    member.user = attrs;
+                }
             }
             RealmRecord::QueueAdded { queue } => self.queues.push(queue),
             RealmRecord::QueueRemoved { queue } => self.queues.retain(|id| *id != queue),

@@ -32,8 +32,18 @@ pub enum Right {
     Notify,
     /// Write to a conversation in which others are silenced.
     SpeakSilenced,
+    /// Write more than a channel's rate allows.
+    Outpace,
     /// See hidden messages.
     SeeHidden,
+    /// Hide messages and show them again.
+    Moderate,
+    /// Read the whole transcript of a channel.
+    ReadTranscript,
+    /// Erase what was said in a channel, or see and erase all transcripts of a queue.
+    EraseTranscript,
+    /// See the transcripts of a queue's audiences that one has served.
+    ListTranscripts,
     /// Change a channel's members.
     ManageChannelMembers,
     /// Let others join a channel by an access key.
@@ -71,7 +81,12 @@ pub const TABLE: &[(Right, Standing)] = &[
     (Right::Meet, Standing::Member),
     (Right::Notify, Standing::Operator),
     (Right::SpeakSilenced, Standing::Moderator),
+    (Right::Outpace, Standing::Moderator),
     (Right::SeeHidden, Standing::Moderator),
+    (Right::Moderate, Standing::Moderator),
+    (Right::ReadTranscript, Standing::Operator),
+    (Right::EraseTranscript, Standing::Operator),
+    (Right::ListTranscripts, Standing::Member),
     (Right::ManageChannelMembers, Standing::Moderator),
     (Right::Invite, Standing::Moderator),
     (Right::TransferAudience, Standing::Moderator),

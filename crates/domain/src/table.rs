@@ -2,13 +2,15 @@
 
 use crate::entity::{Entity, Outcome};
 use crate::found::{Brought, Found};
-use crate::machine::{Actor, Emit, Entry, Input, Machine, Step};
+use crate::machine::{Actor, Columns, Emit, Entry, Input, Machine, Moment, Step};
+use crate::past::{Amend, Past, PastRecord, Wanted};
 use crate::realm::Realm;
 use crate::view::Stream;
 use bytes::Bytes;
 use levee_proto::attrs::UserAttrs;
 use levee_proto::{Action, ErrorType, Id, Rejection, ids};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(crate) const ID: &str = "00aaaaaaaaaaaaaaaa";
@@ -22,7 +24,20 @@ pub(crate) struct Table<M: Machine> {
     pub(crate) now: u64,
     /// What is looked up and checked for actions.
     pub(crate) brought: Brought,
+    /// Who has an identity that was verified.
+    pub(crate) verified: Option<&'static str>,
     next_action: u64,
+    /// What a store would have.
+    log: Vec<Logged>,
+    /// What its directory would have.
+    pub(crate) rows: BTreeMap<(&'static str, Id), Bytes>,
+}
+
+/// A record as it is stored.
+struct Logged {
+    time: u64,
+    columns: Columns,
+    body: Bytes,
 }
 
 pub(crate) type Given<M> = Result<Step<Entry<<M as Machine>::Record>>, Rejection>;
@@ -36,7 +51,10 @@ impl<M: Machine> Table<M> {
             realm: None,
             now: 1_000_000,
             brought: Brought::default(),
+            verified: None,
             next_action: 0,
+            log: Vec::new(),
+            rows: BTreeMap::new(),
         }
     }
 
@@ -65,11 +83,14 @@ impl<M: Machine> Table<M> {
             card: Arc::new(card.clone()),
             message_types: Arc::from(["ninchat.com/*".into()]),
             origin: self.origin.clone(),
-            found: Some(Found::Brought(Box::new(Brought {
-                secret: Some(self.secret()),
-                peer: header["user_id"].as_str().map(|peer| (peer.into(), Arc::new(card))),
-                ..self.brought.clone()
-            }))),
+            found: Some(match self.verified == Some(user) {
+                true => Found::Verified(true),
+                false => Found::Brought(Box::new(Brought {
+                    secret: Some(self.secret()),
+                    peer: header["user_id"].as_str().map(|peer| (peer.into(), Arc::new(card))),
+                    ..self.brought.clone()
+                })),
+            }),
         };
         let parts = parts.iter().map(|part| Bytes::copy_from_slice(part.as_bytes())).collect();
         self.give(Input::Action(actor, action, parts))
@@ -89,18 +110,110 @@ impl<M: Machine> Table<M> {
         self.now += 1_000_000;
         let id = self.id.clone();
         let at = self.entity.moment(self.now, &id, self.realm.as_ref());
+        let past = self.entity.machine.wants(&at, &input).map(|wanted| self.find(&wanted));
+        let at = Moment { past: past.as_ref(), ..at };
+        // As the actor has it: never before the last record.
+        let now = at.now;
         let absorbed = input.clone();
         match self.entity.decide(&at, input)? {
             Outcome::Repeated(_) => Ok(Step::nothing()),
             Outcome::Step(step) => {
+                for emit in &step.emits {
+                    match emit {
+                        Emit::Amend(amend) => {
+                            self.log.iter_mut().zip(1..).for_each(|(logged, seq)| logged.amend(seq, amend));
+                        }
+                        Emit::Claim(claim) => {
+                            let key = (claim.namespace, claim.key.clone());
+                            match claim.value.clone() {
+                                Some(value) => self.rows.insert(key, value),
+                                None => self.rows.remove(&key),
+                            };
+                        }
+                        _ => {}
+                    }
+                }
                 for record in &step.records {
                     // What is stored must be read as it was written.
                     let text = serde_json::to_vec(record).expect("it can be written");
                     let read: Entry<M::Record> = serde_json::from_slice(&text).expect("it can be read");
-                    self.entity.apply(self.now, &read);
+                    self.entity.apply(now, &read);
+                    let columns = M::columns(&read.record);
+                    self.log.push(Logged { time: now, columns, body: text.into() });
                 }
-                self.entity.machine.absorb(&absorbed);
+                self.entity.machine.absorb(now, &absorbed);
                 Ok(step)
+            }
+        }
+    }
+}
+
+impl<M: Machine> Table<M> {
+    /// What was appended, as it is stored now: sequence, flags and what it says.
+    pub(crate) fn stored(&self) -> Vec<(u64, u32, Entry<M::Record>)> {
+        let read = |(logged, seq): (&Logged, u64)| {
+            let mut entry: Entry<M::Record> = serde_json::from_slice(&logged.body).expect("it can be read");
+            M::amended(&mut entry.record, logged.columns.flags);
+            (seq, logged.columns.flags, entry)
+        };
+        self.log.iter().zip(1..).map(read).collect()
+    }
+
+    /// The entity as who loads it from its records alone finds it.
+    pub(crate) fn replayed(&self) -> Entity<M> {
+        let mut entity = Entity::default();
+        for (logged, (_, _, entry)) in self.log.iter().zip(self.stored()) {
+            entity.apply(logged.time, &entry);
+        }
+        entity
+    }
+
+    fn find(&self, wanted: &Wanted) -> Past {
+        let wanted = match wanted {
+            Wanted::Records(wanted) => wanted,
+            Wanted::Rows(wanted) => {
+                let rows = wanted.ranges.iter().flat_map(|range| {
+                    let fits = |key: &Id| key.starts_with(range.prefix.as_str()) && *key > range.after;
+                    let rows = self
+                        .rows
+                        .iter()
+                        .filter(move |((namespace, key), _)| *namespace == wanted.namespace && fits(key));
+                    rows.take(range.limit).map(|((_, key), value)| (key.clone(), value.clone()))
+                });
+                return Past { rows: rows.collect(), ..Past::default() };
+            }
+        };
+        let through = self.log.iter().take_while(|logged| logged.time <= wanted.until).count() as u64;
+        let mut records: Vec<PastRecord> = (1..)
+            .zip(&self.log)
+            .filter(|(seq, logged)| {
+                let columns = &logged.columns;
+                *seq > wanted.after
+                    && *seq < wanted.before.min(through + 1)
+                    && columns.flags & wanted.with_flags == wanted.with_flags
+                    && columns.flags & wanted.without_flags == 0
+                    && wanted.author.as_ref().is_none_or(|author| *author == columns.author)
+            })
+            .map(|(seq, logged)| {
+                let body = wanted.bodies.then(|| logged.body.clone());
+                PastRecord { seq, flags: logged.columns.flags, body }
+            })
+            .collect();
+        records.drain(..records.len().saturating_sub(wanted.limit));
+        Past { records, through, rows: Vec::new() }
+    }
+}
+
+impl Logged {
+    fn amend(&mut self, seq: u64, amend: &Amend) {
+        let concerned = seq > amend.after
+            && seq < amend.before
+            && self.columns.flags & amend.with_flags == amend.with_flags
+            && amend.author.as_ref().is_none_or(|author| *author == self.columns.author);
+        if concerned {
+            self.columns.flags = self.columns.flags & !amend.clear_flags | amend.set_flags;
+            if let Some(body) = &amend.body {
+                self.body = body.clone();
             }
         }
     }

@@ -134,6 +134,12 @@ impl User {
         self.sessions.values().any(|presence| !presence.away)
     }
 
+    /// Whether the user has an identity that was verified.
+    pub fn is_verified(&self) -> bool {
+        let mut all = self.identities.values().flat_map(BTreeMap::values);
+        all.any(|attrs| attrs.pending.is_none() && attrs.rejected.is_none())
+    }
+
     /// Identities as another user, or the user, may see them.
     pub fn visible_identities(&self, own: bool) -> Object {
         let mut all = Object::new();
@@ -303,7 +309,7 @@ impl Machine for User {
         matches!(input, Input::Order(UserOrder::Presence { .. }))
     }
 
-    fn absorb(&mut self, input: &Input<UserOrder>) {
+    fn absorb(&mut self, _now: u64, input: &Input<UserOrder>) {
         if let Input::Order(UserOrder::Presence { session, connected }) = input
             && let Some(presence) = self.sessions.get_mut(session)
         {

@@ -87,7 +87,7 @@ pub mod roles {
     pub const MEMBER: Roles = 1;
     /// Sees hidden messages.
     pub const MODERATOR: Roles = 2;
-    /// Looks from outside: waits in a queue, or watches a realm's queues.
+    /// Looks from outside: waits in a queue, watches a realm's queues, or reads a channel without joining it.
     pub const WATCHER: Roles = 4;
     /// An operator of the realm.
     pub const OPERATOR: Roles = 8;
@@ -102,6 +102,8 @@ pub enum To {
     Only(Vec<Id>),
     /// Everybody but this user.
     Except(Id),
+    /// Members but this user.
+    Peers(Id),
     /// Whoever has one of these roles.
     Roles(roles::Roles),
     /// Whoever has one of these roles, and this user.
@@ -119,6 +121,7 @@ impl To {
             Self::All => true,
             Self::Only(users) => users.contains(user),
             Self::Except(other) => other != user,
+            Self::Peers(other) => has & roles::MEMBER != 0 && other != user,
             Self::Roles(wanted) => wanted & has != 0,
             Self::RolesOr(wanted, other) => wanted & has != 0 || other == user,
             Self::Session(only) => only == session,

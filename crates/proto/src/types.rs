@@ -28,7 +28,8 @@ pub fn seconds(micros: u64) -> f64 {
     micros as f64 / 1e6
 }
 
-/// The wire's seconds as microseconds since 1970; negative and absurd values become 0.
+/// The wire's seconds as the nearest microseconds since 1970, so that a time that came from here is the same;
+/// negative and absurd values become 0.
 pub fn micros(seconds: f64) -> u64 {
-    if seconds.is_finite() && seconds > 0.0 { (seconds * 1e6) as u64 } else { 0 }
+    if seconds.is_finite() && seconds > 0.0 { (seconds * 1e6).round() as u64 } else { 0 }
 }

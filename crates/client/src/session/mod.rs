@@ -38,6 +38,8 @@ pub(crate) enum Expect {
     One,
     /// `history_results` and as many messages as it announces.
     History,
+    /// `search_results` up to those that are empty.
+    Search,
 }
 
 /// What a handle asks of its session's task.

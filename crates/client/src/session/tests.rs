@@ -212,3 +212,22 @@ async fn a_history_is_complete_when_all_its_messages_came() {
     let (_session, history) = soon(loading).await.unwrap();
     assert_eq!(history.unwrap().texts(), ["one", "two"]);
 }
+
+#[tokio::test]
+async fn a_search_is_complete_when_results_come_that_are_empty() {
+    let (_server, session, _events, mut end) = Server::session(patient()).await;
+    let searching = tokio::spawn(async move { session.search("search", json!({"search_term": "a"})).await });
+    assert_eq!(end.action().await["search_term"], "a");
+    let results = |event_id: u64, name: &str, id: &str| {
+        let mut event = json!({"event": "search_results", "action_id": 1, "event_id": event_id});
+        if !name.is_empty() {
+            event[name] = json!({id: {"weight": 1}});
+        }
+        event
+    };
+    end.event(results(2, "users", "u")).await;
+    end.event(results(3, "channels", "c")).await;
+    end.event(results(4, "", "")).await;
+    let (users, channels) = soon(searching).await.unwrap().unwrap();
+    assert!(users.contains_key("u") && channels.contains_key("c") && users.len() + channels.len() == 2);
+}

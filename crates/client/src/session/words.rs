@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::session::{Expect, Session};
 use bytes::Bytes;
+use levee_proto::Object;
 use serde_json::{Value, json};
 
 /// A party of a conversation, as actions name it.
@@ -171,6 +172,19 @@ impl Session {
         let mut events = reply.events().await?.into_iter();
         let results = events.next().ok_or_else(|| Error::Protocol("no history_results".into()))?;
         Ok(History { results, messages: events.collect() })
+    }
+
+    /// Searches by one of the actions for that, and waits for all that is found: users and channels by their ids.
+    ///
+    /// # Errors
+    /// See [`Session::send`].
+    pub async fn search(&self, action: &str, parameters: Value) -> Result<(Object, Object)> {
+        let events = self.start_expecting(Expect::Search, action, parameters, Vec::new()).events().await?;
+        let of = |name: &str| {
+            let parts = events.iter().filter_map(|event| event[name].as_object().cloned());
+            parts.flatten().collect()
+        };
+        Ok((of("users"), of("channels")))
     }
 
     /// Asks for a `pong`: all that the session did before is answered before it.

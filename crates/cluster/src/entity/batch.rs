@@ -1,11 +1,14 @@
 //! What is decided together, and committed together.
 
 use super::EntityActor;
+use super::look::Look;
 use crate::letter::{Act, Job, Letter};
 use actix::prelude::*;
 use levee_domain::Command;
 use levee_domain::entity::Outcome as Decided;
-use levee_domain::machine::{Claim, Emit, Entry, Input, Machine};
+use levee_domain::machine::{Claim, Emit, Entry, Input, Machine, Moment};
+use levee_domain::past::Past;
+use levee_domain::realm::Realm;
 use levee_proto::{Action, ErrorType, Rejection};
 use std::rc::Rc;
 
@@ -72,6 +75,7 @@ impl<M: Machine> Batch<M> {
                             Emit::Claim(_)
                                 | Emit::Forward(..)
                                 | Emit::Mail(_)
+                                | Emit::Amend(_)
                                 | Emit::Wait(..)
                                 | Emit::Unwait(_)
                         )
@@ -117,12 +121,26 @@ impl<M: Machine> EntityActor<M> {
                 batch.done.push(Done { job, result: Ok(Product::Glance) });
                 continue;
             };
+            let past = match self.look(&batch, &input, realm.as_deref().map(|e| &e.machine)) {
+                Look::Nothing => None,
+                Look::Ready(past) => Some(past),
+                Look::First(wanted) => {
+                    self.inbox.push_front(job);
+                    if batch.is_empty() {
+                        self.read(wanted, ctx);
+                    }
+                    break;
+                }
+            };
             if let Job::Act(act) = &job {
                 self.hub.shared.metrics.actions.with_label_values(&[&act.name]).inc();
                 self.entity.settle(&act.actor, act.settled, batch.now);
                 batch.bytes += act.parts.iter().map(bytes::Bytes::len).sum::<usize>();
             }
-            let result = self.decide_one(&mut batch.now, input, realm.as_deref().map(|e| &e.machine));
+            let result = {
+                let realm = realm.as_deref().map(|e| &e.machine);
+                self.decide_one(&mut batch.now, input, realm, past.as_ref())
+            };
             // Somebody who became a member just now must not be refused by an old copy of the realm.
             if let (Err(_), Some(id)) = (&result, realm.as_ref().and(self.entity.machine.realm().cloned()))
                 && !self.rechecked
@@ -156,10 +174,11 @@ impl<M: Machine> EntityActor<M> {
         &mut self,
         now: &mut u64,
         input: Input<M::Order>,
-        realm: Option<&levee_domain::realm::Realm>,
+        realm: Option<&Realm>,
+        past: Option<&Past>,
     ) -> Result<Product<M>, Rejection> {
         let id = self.stream.id.clone();
-        let at = self.entity.moment(*now, &id, realm);
+        let at = Moment { past, ..self.entity.moment(*now, &id, realm) };
         *now = at.now;
         let first = self.entity.seq + 1;
         let absorbed = M::absorbs(&input).then(|| input.clone());
@@ -170,7 +189,7 @@ impl<M: Machine> EntityActor<M> {
                     self.entity.apply(*now, record);
                 }
                 if let Some(absorbed) = absorbed {
-                    self.entity.machine.absorb(&absorbed);
+                    self.entity.machine.absorb(*now, &absorbed);
                 }
                 Ok(Product::Step { first, records: step.records, emits: step.emits })
             }
@@ -178,7 +197,7 @@ impl<M: Machine> EntityActor<M> {
     }
 
     /// The realm as it was when the batch was decided.
-    pub(super) fn realm_now(&self) -> Option<Rc<levee_domain::Entity<levee_domain::realm::Realm>>> {
+    pub(super) fn realm_now(&self) -> Option<Rc<levee_domain::Entity<Realm>>> {
         self.entity.machine.realm().and_then(|id| self.hub.realms.fresh(id))
     }
 }

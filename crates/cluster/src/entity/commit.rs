@@ -9,7 +9,9 @@ use bytes::Bytes;
 use levee_domain::machine::{Answer, Emit, Machine};
 use levee_domain::view::Stream;
 use levee_proto::{ErrorType, Id, Rejection};
-use levee_store::{AgendaChange, Commit, DirectoryChange, Expect, NewRecord, Read, Snapshot, StoreError};
+use levee_store::{
+    AgendaChange, Amendment, Commit, DirectoryChange, Expect, NewRecord, Read, Snapshot, StoreError,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -68,6 +70,15 @@ impl<M: Machine> EntityActor<M> {
                         expect: if claim.absent { Expect::Absent } else { Expect::Any },
                         value: claim.value.clone(),
                     }),
+                    Emit::Amend(amend) => commit.amend.push(Amendment {
+                        after: amend.after,
+                        before: amend.before,
+                        with_flags: amend.with_flags,
+                        author: amend.author.clone(),
+                        set_flags: amend.set_flags,
+                        clear_flags: amend.clear_flags,
+                        body: amend.body.clone(),
+                    }),
                     Emit::Forward(to, order) => {
                         let key = forward_key(batch.after, batch.now, forward);
                         forward += 1;
@@ -101,8 +112,10 @@ impl<M: Machine> EntityActor<M> {
         }
         self.hub.shared.metrics.batch.observe(batch.done.len() as f64);
         self.hub.shared.metrics.inbox.observe(self.inbox.len() as f64);
+        // What is erased must not live on in a saved state.
+        let erases = commit.amend.iter().any(|amendment| amendment.body.is_some());
         let due = self.entity.seq - self.snapshot_at >= SNAPSHOT_EVERY;
-        if due && !commit.records.is_empty() {
+        if erases || due && !commit.records.is_empty() {
             commit.snapshot = serde_json::to_vec(&self.entity).ok().map(Bytes::from);
             self.snapshot_at = self.entity.seq;
         }
@@ -250,7 +263,7 @@ impl<M: Machine> EntityActor<M> {
 
     fn emit(&mut self, job: &Job, emit: Emit, (after, now): (u64, u64), forward: &mut usize) {
         match emit {
-            Emit::Claim(_) | Emit::Mail(_) => {}
+            Emit::Claim(_) | Emit::Amend(_) | Emit::Mail(_) => {}
             Emit::Drop(reason) => self.hub.shared.metrics.drop(reason),
             Emit::Wait(timer, due) => self.wait(timer, self.rings_at(due, now)),
             Emit::Unwait(timer) => self.unwait(timer),
@@ -288,10 +301,20 @@ impl<M: Machine> EntityActor<M> {
                             hub.send(&asker.seat.clone(), Letter::Answer(asker, outcome));
                         });
                     }
+                    Answer::Followed(seq, body) => {
+                        self.answer(&act.asker, Outcome::Followed(self.stream.clone(), seq, body));
+                    }
                     Answer::History(wanted) => {
                         let (hub, stream, asker) = (self.hub.clone(), self.stream.clone(), act.asker.clone());
                         actix::spawn(async move {
                             let outcome = crate::history::load(hub.store(), stream, wanted).await;
+                            hub.send(&asker.seat.clone(), Letter::Answer(asker, outcome));
+                        });
+                    }
+                    Answer::Transcript(wanted) => {
+                        let (hub, stream, asker) = (self.hub.clone(), self.stream.clone(), act.asker.clone());
+                        actix::spawn(async move {
+                            let outcome = crate::transcript::load(&*hub.store(), &stream, *wanted).await;
                             hub.send(&asker.seat.clone(), Letter::Answer(asker, outcome));
                         });
                     }

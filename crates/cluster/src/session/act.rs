@@ -9,15 +9,19 @@ use actix::prelude::*;
 use bytes::Bytes;
 use levee_domain::conversation::Conversation;
 use levee_domain::machine::Actor as Who;
+use levee_domain::search::Search;
 use levee_domain::session::Admission;
 use levee_domain::view::{Kind, Stream};
 use levee_proto::actions::session::UpdateSession;
 use levee_proto::envelope::Splice;
 use levee_proto::{
     AccessAction, Action, Body, ConversationAction, Envelope, ErrorType, Id, KeyAction, MemberAction,
-    QueueAction, RealmAction, Rejection, SessionAction, UserAction, VideoAction, events, ids,
+    QueueAction, RealmAction, Rejection, SessionAction, Text, UserAction, VideoAction, events, ids,
 };
 use std::sync::Arc;
+
+/// How many channels a session may follow without joining them.
+const LOOKS_ON: usize = 100;
 
 impl SessionActor {
     pub(super) fn act(
@@ -70,6 +74,11 @@ impl SessionActor {
                 return Ok(());
             }
             Action::User(UserAction::CreateUser(_)) => Stream::user(&self.derive("user", action_id)),
+            Action::Conversation(ConversationAction::FollowChannel(_))
+                if self.looks_on().len() >= LOOKS_ON =>
+            {
+                return Err(Rejection::new(ErrorType::ChannelQuotaExceeded));
+            }
             Action::Realm(RealmAction::CreateRealm(_)) => Stream::realm(&self.derive("realm", action_id)),
             Action::Conversation(ConversationAction::CreateChannel(_)) => {
                 Stream::conversation(&self.derive("channel", action_id))
@@ -200,11 +209,35 @@ impl SessionActor {
                 self.tell(Arc::new(Body::new(&begun)), action_id, ctx);
                 Ok(())
             }
+            SessionAction::Search(of) => {
+                let search = Search::new(&of.search_term, true, true)?;
+                self.search(search, of.realm_id.clone(), action_id, ctx);
+                Ok(())
+            }
+            SessionAction::SearchUsers(of) => {
+                let search = Search::new(&of.search_term, true, false)?;
+                self.search(search, of.realm_id.clone(), action_id, ctx);
+                Ok(())
+            }
+            SessionAction::SearchChannels(of) => {
+                let search = Search::new(&of.search_term, false, true)?;
+                self.search(search, of.realm_id.clone(), action_id, ctx);
+                Ok(())
+            }
             SessionAction::UpdateSession(update) => {
                 self.machine.settle(action_id);
                 self.update(update)
             }
         }
+    }
+
+    fn search(&self, search: Search, realm: Option<Id>, action_id: Option<u64>, ctx: &mut Context<Self>) {
+        let (hub, user) = (self.hub.clone(), self.user.clone());
+        let searching = async move { hub.search(user, search, realm).await };
+        ctx.spawn(searching.into_actor(self).map(move |found, actor, ctx| {
+            actor.answered(action_id, found.map_or_else(Outcome::Rejected, Outcome::Events), ctx);
+            actor.flush(ctx);
+        }));
     }
 
     /// The client has read a conversation up to a message.
@@ -239,8 +272,8 @@ impl SessionActor {
         self.gather(Purpose::Found { user: Default::default() }, action_id, streams, ctx);
     }
 
-    /// Whether a queue is followed just to see whether it is open.
-    fn only_watches(&self, stream: &Stream) -> bool {
+    /// Whether the session only looks on at something.
+    pub(super) fn only_watches(&self, stream: &Stream) -> bool {
         self.follows.get(stream).is_some_and(|following| following.watched)
     }
 
@@ -267,6 +300,7 @@ impl SessionActor {
                 Some(room) => self.discover_jitsi(action_id, room, ctx),
                 None => self.describe_queues(action_id, value, ctx),
             },
+            Outcome::Followed(stream, seq, body) => self.look_on(stream, seq, (body, action_id), ctx),
         }
     }
 
@@ -308,7 +342,11 @@ fn may_act_through(action: &Action) -> Result<(), Rejection> {
         Action::Session(_)
         | Action::Video(_)
         | Action::Queue(QueueAction::RequestAudience(_) | QueueAction::AcceptAudience(_))
-        | Action::Conversation(ConversationAction::CreateChannel(_) | ConversationAction::JoinChannel(_))
+        | Action::Conversation(
+            ConversationAction::CreateChannel(_)
+            | ConversationAction::FollowChannel(_)
+            | ConversationAction::JoinChannel(_),
+        )
         | Action::Realm(
             RealmAction::CreateRealm(_) | RealmAction::CreateQueue(_) | RealmAction::DescribeRealmQueues(_),
         ) => Err(Rejection::new(ErrorType::ActionNotSupported).because("not through a puppet")),
@@ -385,6 +423,8 @@ pub(crate) fn target(action: &Action, user: &Id) -> Result<Stream, Rejection> {
         Action::Queue(QueueAction::DeleteQueue(of)) => Stream::queue(&of.queue_id),
         Action::Queue(QueueAction::DescribeQueue(of)) => Stream::queue(&of.queue_id),
         Action::Queue(QueueAction::RequestAudience(of)) => Stream::queue(&of.queue_id),
+        Action::Queue(QueueAction::DescribeQueueTranscripts(of)) => Stream::queue(&of.queue_id),
+        Action::Queue(QueueAction::DeleteQueueTranscripts(of)) => Stream::queue(&of.queue_id),
         Action::Queue(QueueAction::AcceptAudience(of)) => Stream::queue(&of.queue_id),
         Action::Queue(QueueAction::GetQueueStats(of)) => Stream::queue(&of.queue_id),
         Action::Queue(QueueAction::CreateAudience(of)) => Stream::queue(&of.queue_id),
@@ -396,6 +436,9 @@ pub(crate) fn target(action: &Action, user: &Id) -> Result<Stream, Rejection> {
             ConversationAction::DescribeChannel(of) => Stream::conversation(&of.channel_id),
             ConversationAction::UpdateChannel(of) => Stream::conversation(&of.channel_id),
             ConversationAction::DeleteChannel(of) => Stream::conversation(&of.channel_id),
+            ConversationAction::FollowChannel(of) => Stream::conversation(&of.channel_id),
+            ConversationAction::UpdateMessage(of) => Stream::conversation(&of.channel_id),
+            ConversationAction::UpdateUserMessages(of) => Stream::conversation(&of.channel_id),
             ConversationAction::PartChannel(of) => Stream::conversation(&of.channel_id),
             ConversationAction::JoinChannel(of) if of.access_key.is_some() => {
                 return Err(Rejection::new(ErrorType::AccessDenied));
@@ -409,12 +452,12 @@ pub(crate) fn target(action: &Action, user: &Id) -> Result<Stream, Rejection> {
                 return Err(Rejection::new(ErrorType::ActionNotSupported).because("sending to an identity"));
             }
             ConversationAction::SendMessage(of) => either(&of.channel_id, &of.user_id, user)?,
-            ConversationAction::TransferAudience(of) if ids::shard(&of.audience_id).is_none() => {
-                let absent = Rejection::new(ErrorType::AudienceNotFound);
-                return Err(absent.about("audience_id", &of.audience_id));
+            ConversationAction::TransferAudience(of) => audience(&of.audience_id)?,
+            ConversationAction::GetTranscript(of) => {
+                transcript(&of.channel_id, &of.dialogue_id, &of.audience_id)?
             }
-            ConversationAction::TransferAudience(of) => {
-                Stream::conversation(&Conversation::of_audience(&of.audience_id))
+            ConversationAction::DeleteTranscript(of) => {
+                transcript(&of.channel_id, &of.dialogue_id, &of.audience_id)?
             }
             ConversationAction::LoadHistory(of) => either(&of.channel_id, &of.user_id, user)?,
         },
@@ -457,6 +500,29 @@ fn either(channel: &Option<Id>, peer: &Option<Id>, user: &Id) -> Result<Stream, 
         }
         (None, Some(peer)) => Ok(Stream::conversation(&ids::dialogue(user, peer))),
         _ => Err(Rejection::malformed("exactly one of channel_id and user_id is given")),
+    }
+}
+
+/// The stream of an audience's channel.
+fn audience(id: &Id) -> Result<Stream, Rejection> {
+    if ids::shard(id).is_none() {
+        return Err(Rejection::new(ErrorType::AudienceNotFound).about("audience_id", id));
+    }
+    Ok(Stream::conversation(&Conversation::of_audience(id)))
+}
+
+/// The stream of a conversation whose transcript is meant.
+fn transcript(
+    channel: &Option<Id>,
+    dialogue: &Option<Vec<Text>>,
+    of: &Option<Id>,
+) -> Result<Stream, Rejection> {
+    match (channel, dialogue.as_deref(), of) {
+        (Some(channel), None, None) => Ok(Stream::conversation(channel)),
+        (None, Some([one, other]), None) => Ok(Stream::conversation(&ids::dialogue(one, other))),
+        (None, Some(_), None) => Err(Rejection::malformed("dialogue_id is a pair of users")),
+        (None, None, Some(id)) => audience(id),
+        _ => Err(Rejection::malformed("exactly one of channel_id, dialogue_id and audience_id is given")),
     }
 }
 

@@ -5,7 +5,7 @@ use super::{Birth, Following, SessionActor};
 use crate::letter::Attached;
 use actix::prelude::*;
 use levee_domain::user::{Entered, FOLLOWS, READ};
-use levee_domain::view::Stream;
+use levee_domain::view::{Kind, Stream};
 use levee_proto::{ErrorType, Id, Object, Rejection, Text, events};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ impl SessionActor {
     pub(super) fn begin(&mut self) {
         let user = Stream::user(&self.user);
         let after = match self.beginning.as_ref().and_then(|beginning| beginning.birth.as_ref()) {
-            Some(Birth::Again(_)) => self.machine.position(&user),
+            Some(Birth::Again { .. }) => self.machine.position(&user),
             _ => None,
         };
         self.follow(&user, after);
@@ -50,11 +50,14 @@ impl SessionActor {
                 let purpose = Purpose::Created { session_id, user_auth, user: attached.summary.clone() };
                 self.gather(purpose, action_id, streams, ctx);
             }
-            Birth::Again(parked) => {
+            Birth::Again { parked, looks_on } => {
                 self.take_up(parked);
+                self.look_on_again(looks_on);
                 for (stream, how) in follows {
                     let known = self.follows.get(&stream).filter(|known| known.entered >= how.seq);
                     match self.machine.position(&stream) {
+                        // Its user has joined a channel that it looked on.
+                        _ if self.only_watches(&stream) => self.enter(stream, how.seq, how.command, None),
                         // It stands to it as it did where it left.
                         position if known.is_some() => self.follow(&stream, position.or(Some(how.seq))),
                         Some(cursor) => {
@@ -79,12 +82,32 @@ impl SessionActor {
         }
         let user = Stream::user(&self.user);
         for (stream, following) in parked.follows().filter(|(stream, _)| *stream != user) {
-            let watched = following.watched;
+            let watched = following.watched.then_some(following.entered);
             self.follows.insert(stream.clone(), following);
-            if watched {
-                self.follow(&stream, None);
+            if let Some(entered) = watched {
+                self.watch(&stream, entered);
             }
         }
+    }
+
+    /// Looks on at channels as it did before its node crashed.
+    fn look_on_again(&mut self, channels: Vec<(Id, u64)>) {
+        for (stream, entered) in
+            channels.into_iter().filter_map(|(key, seq)| Some((Stream::from_key(&key)?, seq)))
+        {
+            if !self.follows.contains_key(&stream) {
+                let following = Following { entered, watched: true, ..Following::default() };
+                self.follows.insert(stream.clone(), following);
+                self.watch(&stream, entered);
+            }
+        }
+    }
+
+    /// Follows what it only looks on at: of a queue the latest matters, of a channel every message.
+    fn watch(&mut self, stream: &Stream, entered: u64) {
+        let after = (stream.kind == Kind::Conversation)
+            .then(|| self.machine.position(stream).unwrap_or_default().max(entered));
+        self.follow(stream, after);
     }
 
     /// Takes up what was held until the session had begun.

@@ -101,7 +101,7 @@ impl SessionActor {
         }
         let follows = match self.beginning.as_deref() {
             // It has not begun: it stands to its streams as it did where it came from.
-            Some(Beginning { birth: Some(Birth::Again(parked)), .. }) => {
+            Some(Beginning { birth: Some(Birth::Again { parked, .. }), .. }) => {
                 parked.as_deref().map(|parked| parked.follows.clone())
             }
             Some(Beginning { birth: Some(Birth::New { .. }), .. }) => None,

@@ -19,14 +19,24 @@ impl SessionActor {
         self.flags.dirty = false;
         self.machine.saving_cursors();
         let commit = self.row_commit(&self.row(ceiling));
+        let answers = std::mem::take(&mut self.unsaved);
         let store = self.hub.store();
         let writing = async move { store.commit(commit).await };
         ctx.spawn(writing.into_actor(self).map(move |written, actor, ctx| {
             actor.flags.saving = false;
+            if written.is_err() {
+                actor.unsaved.extend(answers.iter().cloned());
+            }
             match written {
                 Ok(()) => {
                     actor.version += 1;
                     actor.machine.reserved(ceiling);
+                    for (body, action_id) in answers {
+                        if action_id.is_some_and(|id| !actor.machine.awaits(id)) {
+                            continue; // it was asked twice
+                        }
+                        actor.tell(body, action_id, ctx);
+                    }
                     actor.flush(ctx);
                 }
                 Err(levee_store::StoreError::Taken { .. }) => {
@@ -76,6 +86,7 @@ impl SessionActor {
             types: self.machine.message_types.to_vec(),
             ceiling,
             cursors: self.machine.cursors().iter().map(|(stream, seq)| (stream.key(), *seq)).collect(),
+            looks_on: self.looks_on(),
             node: self.hub.shared.node.clone(),
             epoch: self.epoch,
             parked: None,

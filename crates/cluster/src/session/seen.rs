@@ -7,7 +7,7 @@ use crate::letter::Attached;
 use crate::publish::Shown;
 use actix::prelude::*;
 use levee_domain::Command;
-use levee_domain::view::{Effect, Stream, roles};
+use levee_domain::view::{Effect, Kind, Stream, roles};
 use levee_proto::attrs::UserAttrs;
 use levee_proto::envelope::Splice;
 use levee_proto::{Body, Text};
@@ -116,6 +116,39 @@ impl SessionActor {
         self.hub.unfollow(stream, &self.id);
     }
 
+    fn queues_watched(&self) -> impl Iterator<Item = &Stream> {
+        let watched = self.follows.iter().filter(|(_, following)| following.watched);
+        watched.map(|(stream, _)| stream).filter(|stream| stream.kind == Kind::Queue)
+    }
+
+    /// The channels that it looks on at, each with the record after which.
+    pub(super) fn looks_on(&self) -> Vec<(Text, u64)> {
+        let watched = self
+            .follows
+            .iter()
+            .filter(|(stream, following)| following.watched && stream.kind == Kind::Conversation);
+        watched.map(|(stream, following)| (stream.key(), following.entered)).collect()
+    }
+
+    /// The session may look on at a channel: so it does, and its client hears of it as soon as that is kept.
+    pub(super) fn look_on(
+        &mut self,
+        stream: Stream,
+        seq: u64,
+        answer: (Arc<Body>, Option<u64>),
+        ctx: &mut Context<Self>,
+    ) {
+        if !self.follows.contains_key(&stream) {
+            let following = Following { entered: seq, watched: true, ..Following::default() };
+            self.follows.insert(stream.clone(), following);
+            self.follow(&stream, Some(seq));
+        }
+        self.unsaved.push(answer);
+        self.flags.dirty = true;
+        self.look_soon();
+        self.save(None, ctx);
+    }
+
     pub(super) fn attached(&mut self, attached: Attached, ctx: &mut Context<Self>) {
         let stream = attached.stream.clone();
         if stream == Stream::user(&self.user) {
@@ -169,8 +202,7 @@ impl SessionActor {
 
     /// Watching a realm's queues ends when an audience is requested.
     pub(super) fn stop_watching(&mut self) {
-        let watched: Vec<_> =
-            self.follows.iter().filter(|(_, f)| f.watched).map(|(stream, _)| stream.clone()).collect();
+        let watched: Vec<_> = self.queues_watched().cloned().collect();
         for stream in watched {
             self.quit(&stream);
         }

@@ -2,7 +2,7 @@
 //! accepted it vanishes.
 
 use super::decide::{joined, joined_by, parted};
-use super::records::{ConversationRecord, Member};
+use super::records::{ConversationRecord, Member, Request};
 use super::{Conversation, Form};
 use crate::machine::{Command, Due, Emit, Moment, Step, Timer};
 use crate::queue::stats::Share;
@@ -23,12 +23,14 @@ pub(super) struct Opening {
     pub(super) source: Option<Object>,
     pub(super) share: Option<Share>,
     pub(super) made: Option<(Id, Command)>,
+    pub(super) request: Option<Request>,
 }
 
 impl Conversation {
     /// Opens, or takes in whoever accepted the audience after its agent had vanished.
     pub(super) fn open(&self, at: &Moment<'_>, opening: Opening) -> Step<ConversationRecord> {
-        let Opening { realm, attrs, members, metadata, command, accepted, source, share, made } = opening;
+        let Opening { realm, attrs, members, metadata, command, accepted, source, share, made, request } =
+            opening;
         let members = members.into_iter().map(|(id, user, attrs)| {
             let attrs = ChannelMemberAttrs { since: Some(at.now / 1_000_000), ..attrs };
             (id, Member { user, attrs, ..Member::default() })
@@ -57,19 +59,28 @@ impl Conversation {
                     metadata,
                     accepted,
                     share,
+                    request,
                 });
                 let info = |source| Self::info("ninchat.com/info/transfer/source", &Value::Object(source));
                 step.records.extend(source.map(info));
             }
             Form::Channel if accepted > self.accepted => {
-                step.records.push(ConversationRecord::Accepted { accepted, share });
+                let members: Vec<_> = members.collect();
+                let customer = self.attrs.requester_id.as_ref();
+                let agent = members.iter().map(|(id, _)| id).find(|id| Some(*id) != customer).cloned();
+                step.records.push(ConversationRecord::Accepted { accepted, agent, request, share });
+                // It is not over any more.
+                step.emits.push(Emit::Unwait(Timer::Transcript));
                 if self.attrs.suspended.is_some() {
                     // The customer had left too, for the queue.
                     let attrs = ChannelAttrs { suspended: None, ..self.attrs.clone() };
                     let (realm, cause) = (self.realm.clone(), Some("audience_accept".into()));
                     step.records.push(ConversationRecord::Changed { realm, attrs, cause });
                 }
-                for (user, member) in members.filter(|(user, _)| !self.members.contains_key(user)) {
+                for (user, member) in members {
+                    if self.members.contains_key(&user) {
+                        continue;
+                    }
                     step.records.push(ConversationRecord::Joined {
                         user: user.clone(),
                         member,

@@ -2,9 +2,10 @@
 
 use super::audience::Opening;
 use super::records::{ConversationOrder, ConversationRecord, Member, Message, Part};
-use super::{Conversation, Decision, Form, views};
+use super::transcript::Named;
+use super::{Conversation, Decision, Form, terms, views};
 use crate::found::Found;
-use crate::machine::{Actor, Answer, Emit, Machine, Moment, Step, Timer};
+use crate::machine::{Actor, Answer, Due, Emit, Machine, Moment, Step, Timer};
 use crate::rights::{Right, Standing};
 use crate::schedule;
 use crate::view::{Stream, To};
@@ -30,7 +31,14 @@ impl Conversation {
             ConversationAction::LoadHistory(load) => self.load(actor, standing, load),
             ConversationAction::UpdateDialogue(update) => self.update_dialogue(at, actor, update),
             ConversationAction::DiscardHistory(discard) => self.discard(at, actor, &discard),
+            ConversationAction::GetTranscript(get) => self.get_transcript(at, actor, standing, get),
+            ConversationAction::DeleteTranscript(delete) => {
+                let (channel, dialogue) = (&delete.channel_id, &delete.dialogue_id);
+                let named = Named { channel, dialogue, audience: &delete.audience_id };
+                self.delete_transcript(at, actor, standing, named)
+            }
             ConversationAction::TransferAudience(transfer) => self.transfer(at, actor, standing, transfer),
+            ConversationAction::FollowChannel(follow) => self.follow(at, actor, standing, &follow),
             ConversationAction::JoinChannel(join) if channel || join.access_key.is_some() => {
                 self.join(at, actor, standing, &join)
             }
@@ -44,8 +52,7 @@ impl Conversation {
                     return Err(Rejection::denied().about("channel_id", at.id));
                 }
                 update.channel_attrs.check(|writable| standing.writes(writable, false))?;
-                let mut attrs = self.attrs.clone();
-                update.channel_attrs.apply(&mut attrs);
+                let mut attrs = terms::changed(&self.attrs, &update.channel_attrs, at.now)?;
                 let named = update.channel_attrs.schedule.is_some();
                 let keep = || schedule::keep(attrs.schedule.as_ref(), &mut attrs.closed, at.now);
                 let timer = named.then(keep).transpose()?;
@@ -53,6 +60,10 @@ impl Conversation {
                 let mut step = Step::record(ConversationRecord::Changed { realm, attrs, cause: None });
                 step.emits.extend(timer);
                 Ok(step)
+            }
+            ConversationAction::UpdateMessage(update) => self.update_message(at, actor, standing, &update),
+            ConversationAction::UpdateUserMessages(update) => {
+                self.update_user_messages(at, actor, standing, &update)
             }
             ConversationAction::DeleteChannel(_) => {
                 if !standing.may(Right::DeleteChannel) || self.attrs.suspended.is_none() {
@@ -64,6 +75,10 @@ impl Conversation {
                 let mut step = Step::record(ConversationRecord::Deleted { members: members.clone() });
                 step.emits.extend(self.access.revoked());
                 step.emits.extend(members.iter().map(|user| parted(at.id, user)));
+                if self.attrs.audience_id.is_some() {
+                    // Its transcript is read without being a member, and must not outlive it.
+                    step.emits.extend(self.erase(at));
+                }
                 Ok(step)
             }
             ConversationAction::JoinChannel(_) => Err(Self::absent(at.id)),
@@ -91,7 +106,7 @@ impl Conversation {
             if patch.audience.is_some() {
                 return Err(Rejection::denied().because("audience is an attribute of create_audience"));
             }
-            patch.apply(&mut attrs);
+            attrs = terms::changed(&attrs, patch, at.now)?;
         }
         attrs.owner_id = Some(actor.user.clone());
         if let Some(realm_id) = &create.realm_id {
@@ -124,6 +139,7 @@ impl Conversation {
             metadata: None,
             accepted: 0,
             share: None,
+            request: None,
         };
         let mut step = Step::record(record).and(joined(at, &actor.user, actor.command()));
         step.emits.extend(timer);
@@ -272,8 +288,8 @@ impl Conversation {
         if message_type == "ninchat.com/notice" && !standing.may(Right::Notify) {
             return refuse("notices are the operators'");
         }
-        let blacklist = self.attrs.blacklisted_message_types.as_deref().unwrap_or_default();
-        if messages::matches(blacklist, message_type) {
+        self.keeps_pace(at, &actor.user, standing)?;
+        if self.is_blacklisted(message_type) {
             return Err(Rejection::new(ErrorType::MessageNotSupported).about("message_type", message_type));
         }
         Ok(())
@@ -329,13 +345,30 @@ impl Conversation {
                 source,
                 share,
                 made,
+                request,
             } => {
-                let opening =
-                    Opening { realm, attrs, members, metadata, command, accepted, source, share, made };
+                let opening = Opening {
+                    realm,
+                    attrs,
+                    members,
+                    metadata,
+                    command,
+                    accepted,
+                    source,
+                    share,
+                    made,
+                    request,
+                };
                 self.open(at, opening)
             }
+            ConversationOrder::Erase => self.erased(at),
+            ConversationOrder::EraseAt { time } if self.form == Form::Channel => {
+                Step::emit(Emit::Wait(Timer::Transcript, Due::At(time)))
+            }
+            ConversationOrder::EraseAt { .. } => Step::nothing(),
             ConversationOrder::Look => self.look_for_agent(at),
             ConversationOrder::Hours => self.keep_hours(at),
+            ConversationOrder::Ends => self.end_what_is_due(at),
             // They were answered before.
             ConversationOrder::Sought { .. }
             | ConversationOrder::Sendable { .. }
@@ -373,7 +406,7 @@ impl Conversation {
                     let mut attrs = member.user.clone();
                     attrs.connected = connected.then_some(true);
                     Step::emit(Emit::Publish(vec![views::user_updated(
-                        To::Except(user.clone()),
+                        To::Peers(user.clone()),
                         &user,
                         &attrs,
                     )]))

@@ -1,10 +1,11 @@
 //! Which messages of the past a member may see.
 
+use super::follow::is_followable;
 use super::{Conversation, ConversationRecord, Decision, Form};
 use crate::machine::{Actor, Answer, Emit, History, Moment, Step};
 use crate::rights::{Right, Standing};
 use levee_proto::actions::conversation::{DiscardHistory, LoadHistory};
-use levee_proto::{ErrorType, Rejection, ids, limits};
+use levee_proto::{ErrorType, Id, Rejection, ids, limits};
 
 impl Conversation {
     /// Somebody wants to see the older part of a dialogue no more.
@@ -19,6 +20,25 @@ impl Conversation {
         Ok(Step::record(ConversationRecord::Discarded { user, peer, through }))
     }
 
+    /// From where on somebody may read: after a sequence, and not before a time. Who is no
+    /// member reads what is disclosed of a channel that may be followed; `None` if that is nothing.
+    pub(super) fn visible_to(&self, user: &Id) -> Option<(u64, u64)> {
+        let Some(member) = self.members.get(user) else {
+            let disclosed = is_followable(&self.attrs).filter(|_| self.form == Form::Channel)?;
+            return Some((0, disclosed.saturating_mul(1_000_000)));
+        };
+        if self.form != Form::Channel {
+            return Some((member.discarded, 0));
+        }
+        match self.attrs.disclosed_since {
+            // Who was there before it was disclosed sees what they saw.
+            Some(disclosed) if member.attrs.since.is_none_or(|joined| joined >= disclosed) => {
+                Some((0, disclosed.saturating_mul(1_000_000)))
+            }
+            Some(_) | None => Some((member.joined.saturating_sub(1), 0)),
+        }
+    }
+
     pub(super) fn load(&self, actor: &Actor, standing: Standing, load: LoadHistory) -> Decision {
         let absent = || match (&load.channel_id, &load.user_id) {
             (Some(channel), _) => Self::absent(channel),
@@ -26,7 +46,7 @@ impl Conversation {
                 Rejection::new(ErrorType::UserNotFound).about("user_id", user.as_deref().unwrap_or_default())
             }
         };
-        let member = self.members.get(&actor.user).ok_or_else(absent)?;
+        let (visible, since) = self.visible_to(&actor.user).ok_or_else(absent)?;
         let descending = match load.history_order {
             None | Some(-1) => true,
             Some(1) => false,
@@ -46,14 +66,7 @@ impl Conversation {
             (Some(seq), false) => after = seq,
             (None, _) => {}
         }
-        after = after.max(member.discarded);
-        let mut since = 0;
-        if self.form == Form::Channel {
-            match self.attrs.disclosed_since {
-                Some(disclosed) => since = disclosed * 1_000_000,
-                None => after = after.max(member.joined.saturating_sub(1)),
-            }
-        }
+        after = after.max(visible);
         let types = load.message_types.unwrap_or_else(|| actor.message_types.to_vec());
         if types.len() > limits::MESSAGE_TYPES {
             return Err(Rejection::new(ErrorType::MessageTypesTooLong));

@@ -55,7 +55,7 @@ impl Conversation {
                     infos.extend(changed(attrs, new, cause.as_deref()));
                     attrs = new;
                 }
-                ConversationRecord::MemberUpdated { user, attrs } => {
+                ConversationRecord::MemberUpdated { user, attrs, .. } => {
                     infos.extend(self.members.get(user).and_then(|member| updated(user, member, attrs)));
                 }
                 ConversationRecord::UserChanged { user, attrs } => {
@@ -66,6 +66,9 @@ impl Conversation {
                 | ConversationRecord::DialogueUpdated { .. }
                 | ConversationRecord::Discarded { .. }
                 | ConversationRecord::Message(_)
+                | ConversationRecord::MessagesUpdated { .. }
+                | ConversationRecord::TranscriptDeleted { .. }
+                | ConversationRecord::Erased { .. }
                 | ConversationRecord::Transferring { .. }
                 | ConversationRecord::TransferRefused
                 | ConversationRecord::AccessMade { .. }

@@ -37,6 +37,11 @@ impl Conversation {
         if self.attrs.suspended.is_some() {
             return refuse("the channel is suspended");
         }
+        let is_verified = actor.found.as_ref().is_some_and(|found| *found == Found::Verified(true));
+        let is_invited = key.is_some() || granted.is_some();
+        if self.attrs.verified_join.is_some() && !is_invited && !is_verified {
+            return refuse("the channel takes those who have a verified identity");
+        }
         if self.members.len() >= limits::CHANNEL_MEMBERS {
             return Err(Rejection::new(ErrorType::ChannelQuotaExceeded).about("channel_id", at.id));
         }

@@ -2,16 +2,22 @@
 
 mod access;
 mod audience;
+mod course;
 mod customers;
 mod decide;
+mod follow;
 mod history;
 mod info;
 mod join;
+mod listing;
 mod members;
+mod moderate;
 mod records;
 mod share;
+pub(crate) mod terms;
 #[cfg(test)]
 mod tests;
+mod transcript;
 mod transfer;
 mod views;
 
@@ -19,6 +25,7 @@ pub use records::{ConversationOrder, ConversationRecord, Member, Part};
 
 use crate::access::AccessKeys;
 use crate::machine::{Columns, Entry, Glance, Input, Machine, Moment, Step, Timer};
+use crate::past::Wanted;
 use crate::queue::stats::Share;
 use crate::rights::{Right, Standing};
 use crate::view::View;
@@ -60,6 +67,12 @@ pub struct Conversation {
     /// Invitations that were written lately, by the digests of their keys.
     #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
     invitations: VecDeque<Id>,
+    /// How the audience went, if this is one's channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    course: Option<course::Course>,
+    /// When members have written lately, where a rate limits that.
+    #[serde(default, skip_serializing_if = "terms::Pace::is_empty")]
+    pace: terms::Pace,
     /// Who of those that serve the audience had no connection when they were sought; not recorded.
     #[serde(skip)]
     missing: BTreeSet<Id>,
@@ -152,7 +165,8 @@ impl Machine for Conversation {
             Input::Order(ConversationOrder::Customer { digest }) => self.tell_customer(at, &digest)?,
             Input::Order(order) => self.obey(at, order),
         };
-        Ok(self.ends(at, self.with_tally(at, self.with_infos(step))))
+        let step = self.ends(at, self.with_tally(at, self.with_infos(step)));
+        Ok(self.tell_directory(at, self.tell_course(at, step)))
     }
 
     fn apply(&mut self, seq: u64, time: u64, record: &ConversationRecord) {
@@ -183,10 +197,12 @@ impl Machine for Conversation {
                     self.transfer = None;
                 }
                 self.attrs = attrs;
+                self.settle_pace();
             }
-            ConversationRecord::MemberUpdated { user, attrs } => {
+            ConversationRecord::MemberUpdated { user, attrs, ends } => {
                 if let Some(member) = self.members.get_mut(&user) {
                     member.attrs = attrs;
+                    member.ends = ends;
                 }
             }
             ConversationRecord::DialogueUpdated { user, attrs, hidden, .. } => {
@@ -213,6 +229,7 @@ impl Machine for Conversation {
                         member.hides = false;
                     }
                     self.missing.remove(author);
+                    self.note_pace(author, time);
                 }
                 if let Some((author, data)) = message.metadata() {
                     self.message_metadata.entry(author).or_default().extend(data);
@@ -227,9 +244,37 @@ impl Machine for Conversation {
             }
             ConversationRecord::AccessSpent { digest } => self.access.spend(&digest),
             ConversationRecord::Invited { digest } => self.remember_invitation(digest),
+            // No message is kept here.
+            ConversationRecord::MessagesUpdated { .. } => {}
+            ConversationRecord::Erased { server: true } => {}
+            ConversationRecord::Erased { server: false } => {
+                self.last_message = Some((seq, time));
+                self.members.values_mut().for_each(|member| member.hides = false);
+            }
+            ConversationRecord::TranscriptDeleted { .. } => {
+                self.metadata = None;
+                self.message_metadata.clear();
+            }
             ConversationRecord::Deleted { .. } => {
                 *self = Self { form: Form::Deleted, ..Self::default() };
             }
+        }
+        self.go_on_with_course(time, record);
+    }
+
+    fn wants(&self, at: &Moment<'_>, input: &Input<ConversationOrder>) -> Option<Wanted> {
+        match input {
+            Input::Action(actor, Action::Conversation(action), _) if self.form == Form::Channel => {
+                self.wants_messages(action, self.standing(at, &actor.user))
+            }
+            Input::Order(ConversationOrder::Erase) => self.wants_opening(),
+            Input::Action(..) | Input::Order(_) => None,
+        }
+    }
+
+    fn amended(record: &mut ConversationRecord, bits: u32) {
+        if let ConversationRecord::Message(message) = record {
+            message.hidden = bits & flags::HIDDEN != 0;
         }
     }
 
@@ -248,7 +293,7 @@ impl Machine for Conversation {
         }
     }
 
-    fn absorb(&mut self, input: &Input<ConversationOrder>) {
+    fn absorb(&mut self, now: u64, input: &Input<ConversationOrder>) {
         match input {
             Input::Order(ConversationOrder::Presence { user, connected }) => {
                 if let Some(member) = self.members.get_mut(user) {
@@ -262,10 +307,11 @@ impl Machine for Conversation {
             Input::Order(ConversationOrder::Sought { user, here: false }) => {
                 self.missing.insert(user.clone());
             }
-            Input::Action(_, Action::Conversation(ConversationAction::SendMessage(send)), _)
+            Input::Action(actor, Action::Conversation(ConversationAction::SendMessage(send)), _)
                 if send.message_ttl.is_some() =>
             {
                 self.unstored += 1;
+                self.note_pace(&actor.user, now);
             }
             Input::Action(actor, Action::Member(levee_proto::MemberAction::UpdateMember(update)), _)
                 if update.user_id == actor.user =>
@@ -309,6 +355,8 @@ impl Machine for Conversation {
             Timer::Agent => Some(ConversationOrder::Look),
             Timer::Schedule => Some(ConversationOrder::Hours),
             Timer::Visits => None,
+            Timer::Member => Some(ConversationOrder::Ends),
+            Timer::Transcript => Some(ConversationOrder::Erase),
         }
     }
 

@@ -9,6 +9,7 @@ use levee_proto::{Id, Object, Text};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
 /// A member of a conversation.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -33,6 +34,18 @@ pub struct Member {
     /// The last record of a dialogue that the member has discarded.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub discarded: u64,
+    /// Attributes that are unset at a time, microseconds since 1970.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ends: BTreeMap<Text, u64>,
+}
+
+/// How an audience was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// When, microseconds since 1970.
+    pub time: u64,
+    /// The queue's record that says so.
+    pub seq: u64,
 }
 
 /// What others order of a conversation.
@@ -62,11 +75,23 @@ pub enum ConversationOrder {
         /// Who made it without a customer, and the command that is answered.
         #[serde(default)]
         made: Option<(Id, Command)>,
+        /// How it was asked for.
+        #[serde(default)]
+        request: Option<Request>,
+    },
+    /// Erase what was said.
+    Erase,
+    /// Erase what was said, at a time.
+    EraseAt {
+        /// When, microseconds since 1970.
+        time: u64,
     },
     /// See whether somebody serves the audience still.
     Look,
     /// Open or close, if the schedule says so.
     Hours,
+    /// Unset what was set for members until now.
+    Ends,
     /// A member has a connection, or none: the answer to being sought.
     Sought {
         /// Who.
@@ -159,6 +184,9 @@ pub enum ConversationRecord {
         /// What it counts for in the queue's statistics.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         share: Option<Share>,
+        /// How the audience was asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request: Option<Request>,
     },
     /// The audience was accepted again, after its agent had vanished.
     Accepted {
@@ -167,6 +195,12 @@ pub enum ConversationRecord {
         /// What it counts for from now on.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         share: Option<Share>,
+        /// Who accepted it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        agent: Option<Id>,
+        /// How it was asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request: Option<Request>,
     },
     /// A dialogue began.
     DialogueOpened {
@@ -209,6 +243,9 @@ pub enum ConversationRecord {
         user: Id,
         /// The attributes as they are now.
         attrs: ChannelMemberAttrs,
+        /// Those that are unset at a time, microseconds since 1970.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        ends: BTreeMap<Text, u64>,
     },
     /// One's own side of a dialogue changed.
     DialogueUpdated {
@@ -239,6 +276,30 @@ pub enum ConversationRecord {
     },
     /// A message.
     Message(Message),
+    /// What is left of a message that was erased.
+    Erased {
+        /// Whether the server itself had written it.
+        #[serde(default, skip_serializing_if = "is_false")]
+        server: bool,
+    },
+    /// What was said so far was erased.
+    TranscriptDeleted {
+        /// The audience, if the channel is one's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        audience: Option<Id>,
+    },
+    /// Messages were hidden, or shown again.
+    MessagesUpdated {
+        /// Whether they are hidden now.
+        hidden: bool,
+        /// Who did it.
+        by: Id,
+        /// Whose they are, if all of a user's were meant.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        author: Option<Id>,
+        /// Those of which followers are told, in their order.
+        messages: Vec<u64>,
+    },
     /// The agent wants the customer to go to another queue.
     Transferring {
         /// Which.

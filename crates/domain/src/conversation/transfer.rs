@@ -160,7 +160,8 @@ mod tests {
         assert_eq!(forwards(&asked), [(Stream::queue(&"00q".into()), "Transfer".to_owned())]);
         let step = answer(&mut table, true);
         let names: Vec<_> = forwards(&step).into_iter().map(|(to, name)| (to.id, name)).collect();
-        assert_eq!(names, [("agent".into(), "Parted".to_owned()), ("00r".into(), "Enqueue".to_owned())]);
+        let expected = [("agent", "Parted"), ("00r", "Enqueue"), ("00q", "Ended")];
+        assert_eq!(names, expected.map(|(to, name)| (to.into(), name.to_owned())));
         assert!(step.emits.contains(&Emit::Unwait(Timer::Agent)));
         let conversation = &table.entity.machine;
         assert_eq!(conversation.attrs.closed, Some(true));

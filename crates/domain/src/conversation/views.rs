@@ -27,7 +27,7 @@ pub(super) fn of(id: &Id, seq: u64, time: u64, record: &ConversationRecord) -> V
             // Who joins is answered by entering it.
             answers: *added,
             ..View::new(
-                To::Except(user.clone()),
+                To::Peers(user.clone()),
                 &events::ChannelMemberJoined {
                     channel_id,
                     user_id: user.clone(),
@@ -48,19 +48,21 @@ pub(super) fn of(id: &Id, seq: u64, time: u64, record: &ConversationRecord) -> V
                     command: command.clone(),
                     ..View::new(To::Only(vec![user.clone()]), &parted).with(Effect::Leave)
                 },
-                View::new(To::Except(user.clone()), &others),
+                View::new(To::Peers(user.clone()), &others),
             ]
         }
-        ConversationRecord::Changed { realm, attrs, cause } => vec![View::new(
-            To::All,
-            &events::ChannelUpdated {
+        ConversationRecord::Changed { realm, attrs, cause } => {
+            let updated = events::ChannelUpdated {
                 channel_id,
                 channel_attrs: attrs.clone(),
                 realm_id: realm.clone(),
                 event_cause: Some(cause.clone().unwrap_or_else(|| "channel_update".into())),
-            },
-        )],
-        ConversationRecord::MemberUpdated { user, attrs } => {
+            };
+            let leave = View::effect(To::Roles(roles::WATCHER), Effect::Leave);
+            let ends = super::follow::is_followable(attrs).is_none().then_some(leave);
+            [View::new(To::All, &updated)].into_iter().chain(ends).collect()
+        }
+        ConversationRecord::MemberUpdated { user, attrs, .. } => {
             let mut has = roles::MEMBER;
             if attrs.moderator.is_some() || attrs.operator.is_some() {
                 has |= roles::MODERATOR;
@@ -96,7 +98,20 @@ pub(super) fn of(id: &Id, seq: u64, time: u64, record: &ConversationRecord) -> V
             vec![View::new(To::Session(session.clone()), &key.created(digest))]
         }
         ConversationRecord::UserChanged { user, attrs } => {
-            vec![user_updated(To::Except(user.clone()), user, attrs)]
+            vec![user_updated(To::Peers(user.clone()), user, attrs)]
+        }
+        ConversationRecord::TranscriptDeleted { audience } => {
+            let (channel_id, audience_id) = (Some(channel_id), audience.clone());
+            let event = events::TranscriptDeleted { channel_id, audience_id, ..Default::default() };
+            vec![View::new(To::All, &event)]
+        }
+        // Whoever was away missed it for good; who sends it again learns so.
+        ConversationRecord::Erased { .. } => {
+            let (message_id, channel_id) = (ids::message(seq), Some(channel_id));
+            vec![View::new(To::All, &events::MessageDeleted { message_id, channel_id, user_id: None })]
+        }
+        ConversationRecord::MessagesUpdated { hidden, messages, .. } => {
+            super::moderate::views(id, messages, *hidden)
         }
         ConversationRecord::Message(content) => message(id, ids::message(seq), time, content),
         ConversationRecord::Deleted { .. } => {
@@ -107,7 +122,7 @@ pub(super) fn of(id: &Id, seq: u64, time: u64, record: &ConversationRecord) -> V
 
 pub(super) fn member_updated(id: &Id, user: &Id, attrs: &ChannelMemberAttrs) -> View {
     View::new(
-        To::All,
+        To::Roles(roles::MEMBER),
         &events::ChannelMemberUpdated {
             channel_id: id.clone(),
             user_id: user.clone(),
@@ -143,7 +158,7 @@ pub(super) fn dialogue_updated(
         .collect()
 }
 
-fn dialogue_members(of: &Conversation) -> Object {
+pub(super) fn dialogue_members(of: &Conversation) -> Object {
     of.members.iter().map(|(id, member)| (id.to_string(), json!(member.dialogue))).collect()
 }
 
@@ -233,7 +248,9 @@ pub(super) fn found(
 }
 
 pub(super) fn glance(of: &Conversation, at: &Moment<'_>, user: &Id) -> Glance {
-    let Some(member) = of.members.get(user) else { return Glance::default() };
+    let Some(member) = of.members.get(user) else {
+        return Glance { roles: of.onlooker(), ..Glance::default() };
+    };
     let mut has = roles::MEMBER;
     if of.standing(at, user).may(Right::SeeHidden) {
         has |= roles::MODERATOR;

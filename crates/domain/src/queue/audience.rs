@@ -3,7 +3,7 @@
 
 use super::stats::Share;
 use super::*;
-use crate::conversation::Conversation;
+use crate::conversation::{Conversation, terms};
 use crate::found::Found;
 use crate::schedule;
 use levee_proto::actions::queue::CreateAudience;
@@ -61,8 +61,15 @@ impl Queue {
         // In the customer's shard, for the conversation will be there.
         let shard = ids::shard(&actor.user).unwrap_or_default();
         let audience = ids::derive(shard, &["audience", at.id, &actor.session, &cause(at, actor)]);
-        let waiter =
-            Waiter { audience, user: actor.user.clone(), card, since: at.now, metadata, source: None };
+        let waiter = Waiter {
+            audience,
+            user: actor.user.clone(),
+            card,
+            since: at.now,
+            metadata,
+            source: None,
+            seq: 0,
+        };
         Ok((waiter, renamed))
     }
 
@@ -110,7 +117,7 @@ impl Queue {
         };
         if let Some(patch) = &create.channel_attrs {
             patch.check(|writable| matches!(writable, Writable::Initially | Writable::Operator))?;
-            patch.apply(&mut attrs);
+            attrs = terms::changed(&attrs, patch, at.now)?;
         }
         if let Some(times) = &attrs.audience {
             appointment::check(times)?;
@@ -132,8 +139,9 @@ impl Queue {
             "share": share,
             "made": actor.command().map(|command| (&actor.user, command)),
         }});
+        let begins = Self::begins(at, &audience, at.now, &create.user_id);
         let record = QueueRecord::AudienceCreated { audience, share };
-        Ok(Step::record(record).and(Emit::Forward(Stream::conversation(&channel), order)))
+        Ok(Step::record(record).and(begins).and(Emit::Forward(Stream::conversation(&channel), order)))
     }
 }
 

@@ -46,6 +46,7 @@ impl Queue {
                     if !standing.may(Right::ManageQueue) {
                         return denied();
                     }
+                    settings::check_delete_delay(&change)?;
                     settings = settings::changed(&settings, change)?;
                 }
                 if standing < Standing::Member {
@@ -64,6 +65,10 @@ impl Queue {
                 Ok(self.delete(at).and(Emit::Forward(realm, order)))
             }
             QueueAction::RequestAudience(request) => self.request(at, actor, request.audience_metadata),
+            QueueAction::DescribeQueueTranscripts(describe) => {
+                self.describe_transcripts(at, actor, standing, &describe)
+            }
+            QueueAction::DeleteQueueTranscripts(delete) => self.delete_transcripts(at, standing, &delete),
             QueueAction::AcceptAudience(accept) => self.accept(at, actor, standing, accept.audience_id),
             QueueAction::CreateAudience(create) => self.create_audience(at, actor, standing, create),
             QueueAction::RegisterAudience(register) => self.register(at, actor, register.audience_metadata),
@@ -141,10 +146,12 @@ impl Queue {
             "accepted": at.seq + 1,
             "source": waiter.source,
             "share": share,
+            "request": {"time": waiter.since, "seq": waiter.seq},
         }});
         let (audience, agent) = (waiter.audience.clone(), actor.user.clone());
         let record = QueueRecord::Accepted { audience, agent, share: Some(share) };
         Ok(Step::record(record)
+            .and(Self::begins(at, &waiter.audience, waiter.since, &actor.user))
             .and(Emit::Forward(Stream::conversation(&channel), order))
             .and(waits_not(at.id, waiter)))
     }
@@ -213,11 +220,12 @@ impl Queue {
         let place = if first { 1 } else { self.waiting.len() + 1 };
         let waits = self.waits(at, &waiter.audience, place, None);
         let to = Stream::user(&waiter.user);
+        let open = Self::waits_again(at, &waiter.audience);
         let record = match first {
             true => QueueRecord::Returned { waiter, seq },
             false => QueueRecord::Transferred { waiter, seq },
         };
-        Step::record(record).and(Emit::Forward(to, waits))
+        Step::record(record).and(open).and(Emit::Forward(to, waits))
     }
 
     pub(super) fn obey(&self, at: &Moment<'_>, order: QueueOrder) -> Step<QueueRecord> {
@@ -284,6 +292,9 @@ impl Queue {
             QueueOrder::Tally { conversation, seq, before, after } => {
                 Step::record(QueueRecord::Tallied { conversation, seq, before, after })
             }
+            QueueOrder::Ended { audience, instead } => self.ended(at, audience, instead),
+            QueueOrder::Erased(erased) => self.erased(at, &erased),
+            QueueOrder::Clear => self.clear(at),
         }
     }
 

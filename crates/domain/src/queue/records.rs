@@ -1,7 +1,7 @@
 //! What happens to a queue, and what others order of one.
 
-use super::Waiter;
 use super::stats::{Hour, Share};
+use super::{Erased, PastAudience, Waiter};
 use crate::machine::Command;
 use levee_proto::attrs::{QueueAttrs, QueueAttrsPatch, UserAttrs};
 use levee_proto::{Id, Object, Text};
@@ -84,6 +84,18 @@ pub enum QueueOrder {
         /// What it counts for now.
         after: Share,
     },
+    /// An audience is over, or more has become known of it.
+    Ended {
+        /// What is known of it.
+        audience: PastAudience,
+        /// When it was over before, if it was accepted again.
+        #[serde(default)]
+        instead: Option<u64>,
+    },
+    /// What was said in an audience is erased.
+    Erased(Erased),
+    /// Go on erasing transcripts.
+    Clear,
     /// A user is no member of the realm any more.
     MemberGone {
         /// Who.
@@ -209,6 +221,15 @@ pub enum QueueRecord {
         /// Why.
         cause: Text,
     },
+    /// The transcripts of an interval are to be erased.
+    TranscriptsDeleted {
+        /// From when on, microseconds since 1970.
+        begin: u64,
+        /// Until when.
+        end: u64,
+    },
+    /// The first of the intervals is erased.
+    TranscriptsCleared,
     /// Deleted.
     Deleted {
         /// The realm.

@@ -26,11 +26,15 @@ pub(super) fn queue() -> Table<Queue> {
     table
 }
 
-fn request(table: &mut Table<Queue>, user: &str) -> crate::table::Given<Queue> {
+pub(super) fn request(table: &mut Table<Queue>, user: &str) -> crate::table::Given<Queue> {
     table.act(user, "request_audience", json!({"queue_id": ID}), &[])
 }
 
-fn accept(table: &mut Table<Queue>, user: &str, audience: Option<&str>) -> crate::table::Given<Queue> {
+pub(super) fn accept(
+    table: &mut Table<Queue>,
+    user: &str,
+    audience: Option<&str>,
+) -> crate::table::Given<Queue> {
     table.act(user, "accept_audience", json!({"queue_id": ID, "audience_id": audience}), &[])
 }
 

@@ -76,7 +76,9 @@ impl Realm {
                     patch.check(|writable| standing.writes(writable, false))?;
                     patch.apply(&mut attrs);
                 }
-                let settings = settings::changed(&self.settings, update.realm_settings.unwrap_or_default())?;
+                let change = update.realm_settings.unwrap_or_default();
+                settings::check_queue_defaults(&change)?;
+                let settings = settings::changed(&self.settings, change)?;
                 Ok(Step::record(RealmRecord::Changed { attrs, settings }))
             }
             RealmAction::CreateQueue(create) => {
@@ -123,6 +125,8 @@ impl Realm {
             patch.apply(&mut attrs);
         }
         let settings = create.realm_settings.unwrap_or_default();
+        settings::check_queue_defaults(&settings)?;
+        let settings = settings::changed(&Object::new(), settings)?;
         let order = json!({"RealmJoined": {"realm": at.id, "seq": at.seq + 1, "command": actor.command()}});
         Ok(Step::record(RealmRecord::Created { attrs, settings, owner: (*actor.card).clone() })
             .and(Emit::Forward(Stream::user(&actor.user), order)))
@@ -189,6 +193,9 @@ impl Realm {
                     self.members.get(&update.user_id).cloned().ok_or_else(|| no_member(&update.user_id))?;
                 if self.attrs.owner_id.as_ref() == Some(&update.user_id) {
                     return denied();
+                }
+                if update.interval_end.is_some() {
+                    return Err(Rejection::malformed("interval_end is for members of channels"));
                 }
                 let change = patch(update.member_attrs)?;
                 change.check(|writable| standing.writes(writable, false))?;

@@ -2,6 +2,7 @@
 
 use super::RealmMember;
 use crate::master::{KeyGone, KeyMade};
+use crate::search::Search;
 use levee_proto::attrs::{RealmAttrs, RealmMemberAttrs, TagAttrs, UserAttrs};
 use levee_proto::{Id, Object};
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,20 @@ pub enum RealmOrder {
         user: Id,
         /// What others may know of them.
         card: UserAttrs,
+    },
+    /// A member's user attributes changed.
+    UserChanged {
+        /// Who.
+        user: Id,
+        /// The attributes as they are now.
+        attrs: UserAttrs,
+    },
+    /// A user looks for members and channels.
+    Search {
+        /// Who.
+        user: Id,
+        /// For which.
+        search: Search,
     },
 }
 
@@ -42,6 +57,13 @@ pub enum RealmRecord {
         attrs: RealmAttrs,
         /// The settings as they are now.
         settings: Object,
+    },
+    /// A member's user attributes changed.
+    UserChanged {
+        /// Who.
+        user: Id,
+        /// The attributes as they are now.
+        attrs: UserAttrs,
     },
     /// Somebody joined.
     MemberJoined {

@@ -30,6 +30,8 @@ pub(super) fn of(id: &Id, record: &RealmRecord) -> Vec<View> {
                 ..Default::default()
             },
         )],
+        // Their own conversations tell those who see them.
+        RealmRecord::UserChanged { .. } => Vec::new(),
         RealmRecord::MemberUpdated { user, attrs } => vec![View::new(
             To::All,
             &events::RealmMemberUpdated { realm_id, user_id: user.clone(), member_attrs: attrs.clone() },

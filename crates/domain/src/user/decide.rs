@@ -177,6 +177,9 @@ impl User {
         {
             step.emits.push(Emit::Forward(Stream::conversation(channel), order.clone()));
         }
+        for realm in self.realms.keys().filter(|_| seen) {
+            step.emits.push(Emit::Forward(Stream::realm(realm), order.clone()));
+        }
         step
     }
 
@@ -310,6 +313,14 @@ impl User {
             UserOrder::Card => {
                 let card = serde_json::to_value(self.card()).unwrap_or_default();
                 Step::emit(Emit::Answer(Answer::Value(card)))
+            }
+            UserOrder::Realms => {
+                let realms: Vec<&Id> = self.realms.keys().collect();
+                Step::emit(Emit::Answer(Answer::Value(json!(realms))))
+            }
+            UserOrder::Verified => {
+                let verified = self.attrs.deleted.is_none() && self.is_verified();
+                Step::emit(Emit::Answer(Answer::Value(json!(verified))))
             }
             UserOrder::Leave { session } => self.leave(at.id, session),
             UserOrder::Presence { session, connected } => {

@@ -117,6 +117,10 @@ pub enum UserOrder {
     },
     /// Answer what others may know of the user.
     Card,
+    /// Which realms the user belongs to: answers their ids.
+    Realms,
+    /// Whether the user has an identity that was verified: answers a boolean.
+    Verified,
     /// End a session.
     Leave {
         /// The session's digest.

@@ -100,12 +100,11 @@ actions! {
             "ping" => Ping,
             "describe_conn" => DescribeConn,
             "begin_ice" => BeginIce,
-        }
-        planned {
             "search" => Search,
             "search_users" => SearchUsers,
             "search_channels" => SearchChannels,
         }
+        planned { }
     }
     /// What a user decides.
     User => UserAction {
@@ -125,8 +124,7 @@ actions! {
             "reset_identity_auth" => ResetIdentityAuth,
             "delete_identity" => DeleteIdentity,
         }
-        planned {
-        }
+        planned { }
     }
     /// What a realm decides.
     Realm => RealmAction {
@@ -156,12 +154,11 @@ actions! {
             "accept_audience" => AcceptAudience,
             "get_queue_stats" => GetQueueStats,
             "create_audience" => CreateAudience,
-            "register_audience" => RegisterAudience,
-        }
-        planned {
             "describe_queue_transcripts" => DescribeQueueTranscripts,
             "delete_queue_transcripts" => DeleteQueueTranscripts,
+            "register_audience" => RegisterAudience,
         }
+        planned { }
     }
     /// What a channel or a dialogue decides.
     Conversation => ConversationAction {
@@ -170,22 +167,22 @@ actions! {
             "describe_channel" => DescribeChannel,
             "update_channel" => UpdateChannel,
             "delete_channel" => DeleteChannel,
+            "follow_channel" => FollowChannel,
             "join_channel" => JoinChannel,
             "part_channel" => PartChannel,
             "update_dialogue" => UpdateDialogue,
             "send_message" => SendMessage,
+            "update_message" => UpdateMessage,
+            "update_user_messages" => UpdateUserMessages,
             "load_history" => LoadHistory,
             "discard_history" => DiscardHistory,
             "transfer_audience" => TransferAudience,
-        }
-        planned {
-            "follow_channel" => FollowChannel,
-            "update_message" => UpdateMessage,
-            "update_user_messages" => UpdateUserMessages,
-            "send_file" => SendFile,
-            "describe_file" => DescribeFile,
             "get_transcript" => GetTranscript,
             "delete_transcript" => DeleteTranscript,
+        }
+        planned {
+            "send_file" => SendFile,
+            "describe_file" => DescribeFile,
         }
     }
     /// What a queue or a channel decides about its video room, by the id that is given.

@@ -263,17 +263,17 @@ export interface ActionParams {
   describe_conn: object;
   /** Asks for STUN and TURN servers with temporary credentials. */
   begin_ice: object;
-  /** Finds users and channels by the beginning of their names. Planned: answered with `action_not_supported`. */
+  /** Finds users and channels by the beginning of their names. */
   search: {
     search_term: string;
     realm_id?: string;
   };
-  /** Finds users by the beginning of their names. Planned: answered with `action_not_supported`. */
+  /** Finds users by the beginning of their names. */
   search_users: {
     search_term: string;
     realm_id?: string;
   };
-  /** Finds channels by the beginning of their names. Planned: answered with `action_not_supported`. */
+  /** Finds channels by the beginning of their names. */
   search_channels: {
     search_term: string;
     realm_id?: string;
@@ -454,23 +454,23 @@ export interface ActionParams {
     user_id: string;
     channel_attrs?: Patch<ChannelAttrs>;
   };
-  /** Leaves a contact request without a chat. */
-  register_audience: {
-    queue_id: string;
-    audience_metadata?: JsonObject;
-  };
-  /** Lists a queue's finished audiences. Planned: answered with `action_not_supported`. */
+  /** Lists a queue's finished audiences. */
   describe_queue_transcripts: {
     interval_begin: number;
     queue_id: string;
     interval_end?: number;
     interval_ongoing?: boolean;
   };
-  /** Deletes a queue's finished audiences. Planned: answered with `action_not_supported`. */
+  /** Deletes a queue's finished audiences. */
   delete_queue_transcripts: {
     interval_begin: number;
     interval_end: number;
     queue_id: string;
+  };
+  /** Leaves a contact request without a chat. */
+  register_audience: {
+    queue_id: string;
+    audience_metadata?: JsonObject;
   };
   /** Makes a channel and joins it. */
   create_channel: {
@@ -489,6 +489,12 @@ export interface ActionParams {
   /** Deletes a suspended channel. */
   delete_channel: {
     channel_id: string;
+  };
+  /** Reads a channel without joining it. */
+  follow_channel: {
+    channel_id: string;
+    master_key_type?: string;
+    master_sign?: string;
   };
   /** Joins a channel. */
   join_channel: {
@@ -519,6 +525,20 @@ export interface ActionParams {
     message_ttl?: number;
     user_id?: string;
   };
+  /** Hides or shows a message. */
+  update_message: {
+    channel_id: string;
+    message_hidden: boolean;
+    message_id: string;
+  };
+  /** Hides or shows what a user has sent. */
+  update_user_messages: {
+    channel_id: string;
+    message_hidden: boolean;
+    message_user_id: string;
+    interval_end?: number;
+    message_id?: string;
+  };
   /** Asks for messages of a conversation. */
   load_history: {
     channel_id?: string;
@@ -541,25 +561,20 @@ export interface ActionParams {
     audience_id: string;
     queue_id: string;
   };
-  /** Reads a channel without joining it. Planned: answered with `action_not_supported`. */
-  follow_channel: {
-    channel_id: string;
-    master_key_type?: string;
-    master_sign?: string;
-  };
-  /** Hides or shows a message. Planned: answered with `action_not_supported`. */
-  update_message: {
-    channel_id: string;
-    message_hidden: boolean;
-    message_id: string;
-  };
-  /** Hides or shows what a user has sent. Planned: answered with `action_not_supported`. */
-  update_user_messages: {
-    channel_id: string;
-    message_hidden: boolean;
-    message_user_id: string;
+  /** Asks for a conversation as a whole. */
+  get_transcript: {
+    audience_id?: string;
+    channel_id?: string;
+    dialogue_id?: string[];
+    interval_begin?: number;
     interval_end?: number;
     message_id?: string;
+  };
+  /** Deletes a conversation's content. */
+  delete_transcript: {
+    audience_id?: string;
+    channel_id?: string;
+    dialogue_id?: string[];
   };
   /** Sends a file to a channel or a user. Planned: answered with `action_not_supported`. */
   send_file: {
@@ -570,21 +585,6 @@ export interface ActionParams {
   /** Asks for a file's address. Planned: answered with `action_not_supported`. */
   describe_file: {
     file_id: string;
-  };
-  /** Asks for a conversation as a whole. Planned: answered with `action_not_supported`. */
-  get_transcript: {
-    audience_id?: string;
-    channel_id?: string;
-    dialogue_id?: string[];
-    interval_begin?: number;
-    interval_end?: number;
-    message_id?: string;
-  };
-  /** Deletes a conversation's content. Planned: answered with `action_not_supported`. */
-  delete_transcript: {
-    audience_id?: string;
-    channel_id?: string;
-    dialogue_id?: string[];
   };
   /** Asks for a group video room. */
   discover_jitsi: {

@@ -40,10 +40,12 @@ enum Guard {
     Blob,
     /// A key opens once, and a mail goes out.
     Access,
+    /// What is erased is nowhere any more, and what is hidden is for moderators.
+    Erasure,
 }
 
 impl Guard {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Fence,
         Self::Dedup,
         Self::Acknowledgement,
@@ -54,6 +56,7 @@ impl Guard {
         Self::Orphan,
         Self::Blob,
         Self::Access,
+        Self::Erasure,
     ];
 
     fn name(self) -> &'static str {
@@ -68,6 +71,7 @@ impl Guard {
             Self::Orphan => "orphan",
             Self::Blob => "blob",
             Self::Access => "access",
+            Self::Erasure => "erasure",
         }
     }
 }

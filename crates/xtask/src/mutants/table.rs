@@ -184,4 +184,24 @@ pub(super) static MUTANTS: &[Mutant] = &[
         }],
         test: &["--package", "levee-server", "--test", "mails", "a_mail_is_sent"],
     },
+    Mutant {
+        name: "what is erased lives on in the saved state",
+        guard: Guard::Erasure,
+        edits: &[Edit {
+            file: "crates/cluster/src/entity/commit.rs",
+            old: "if erases || due",
+            new: "if erases && due",
+        }],
+        test: &["--package", "levee-cluster", "--test", "erasing"],
+    },
+    Mutant {
+        name: "what is hidden is shown to who reads it from the store",
+        guard: Guard::Erasure,
+        edits: &[Edit {
+            file: "crates/domain/src/conversation/mod.rs",
+            old: "message.hidden = bits & flags::HIDDEN != 0;",
+            new: "message.hidden |= bits & flags::HIDDEN == u32::MAX;",
+        }],
+        test: &["--package", "levee-domain", "--lib", "moderate"],
+    },
 ];

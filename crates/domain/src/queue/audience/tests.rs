@@ -19,9 +19,13 @@ fn enable(table: &mut Table<Queue>) {
 
 /// The order to open that a step forwards.
 fn opens(step: &Step<Entry<QueueRecord>>) -> (Stream, Value) {
-    match &step.emits[..] {
-        [Emit::Forward(to, order)] => (to.clone(), order.clone()),
-        other => panic!("{other:?}"),
+    let mut forwards = step.emits.iter().filter_map(|emit| match emit {
+        Emit::Forward(to, order) => Some((to.clone(), order.clone())),
+        _ => None,
+    });
+    match (forwards.next(), forwards.next()) {
+        (Some(one), None) => one,
+        _ => panic!("{step:?}"),
     }
 }
 
