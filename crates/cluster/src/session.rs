@@ -10,9 +10,10 @@ mod lane;
 mod park;
 mod save;
 mod seen;
+mod target;
 
-pub(crate) use act::target;
 pub use connection::{CloseReason, Connection, Flow, OVERHEAD, Outgoing};
+pub(crate) use target::target;
 
 use crate::bring;
 use crate::hub::Hub;

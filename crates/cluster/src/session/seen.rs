@@ -1,7 +1,7 @@
 //! What a session sees of the streams that it follows.
 
-use super::act::absent;
 use super::connection::WINDOW;
+use super::target::absent;
 use super::{Announce, CloseReason, Connection, Following, SessionActor};
 use crate::letter::Attached;
 use crate::publish::Shown;
