@@ -178,6 +178,8 @@ pub struct SessionActor {
     /// Answers that wait until the row says what they promise.
     unsaved: Vec<(Arc<Body>, Option<u64>)>,
     connected: bool,
+    /// Since when nobody sits before it, a Unix time.
+    idle: Option<u64>,
     away_since: Instant,
     flags: Flags,
 }
@@ -248,6 +250,7 @@ impl SessionActor {
             card: Arc::default(),
             machine,
             connected: connection.is_some(),
+            idle: None,
             connection,
             connection_number,
             peer: Text::default(),

@@ -93,6 +93,20 @@ pub struct Presence {
     /// It has no connection.
     #[serde(default, skip)]
     pub away: bool,
+    /// Since when nobody sits before it, a Unix time.
+    #[serde(default, skip)]
+    pub idle: Option<u64>,
+}
+
+/// Whether some of a user's sessions have a connection, and since when nobody sits before any of them.
+pub(crate) fn presence<'a>(sessions: impl Iterator<Item = &'a Presence>) -> (bool, Option<u64>) {
+    let mut here = sessions.filter(|presence| !presence.away).map(|presence| presence.idle).peekable();
+    let connected = here.peek().is_some();
+    // One that is not idle makes the whole not idle.
+    let idle = here.try_fold(None, |latest: Option<u64>, idle| {
+        idle.map(|since| Some(latest.map_or(since, |at| at.max(since))))
+    });
+    (connected, idle.flatten())
 }
 
 /// How the user came into something.
@@ -120,7 +134,8 @@ pub struct Wait {
 impl User {
     /// What others may know of the user.
     pub fn card(&self) -> UserAttrs {
-        UserAttrs { connected: Some(self.connected()).filter(|c| *c), ..self.attrs.clone() }
+        let (connected, idle) = presence(self.sessions.values());
+        UserAttrs { connected: connected.then_some(true), idle, ..self.attrs.clone() }
     }
 
     /// The user's masters, as events have them.
@@ -310,10 +325,10 @@ impl Machine for User {
     }
 
     fn absorb(&mut self, _now: u64, input: &Input<UserOrder>) {
-        if let Input::Order(UserOrder::Presence { session, connected }) = input
+        if let Input::Order(UserOrder::Presence { session, connected, idle }) = input
             && let Some(presence) = self.sessions.get_mut(session)
         {
-            presence.away = !connected;
+            *presence = Presence { away: !connected, idle: *idle };
         }
     }
 

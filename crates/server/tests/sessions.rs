@@ -145,3 +145,32 @@ async fn what_one_session_does_shows_in_the_other() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn others_see_whether_somebody_sits_before_any_of_the_screens() {
+    within(LIMIT, async {
+        let server = Server::start().await;
+        let (ann, mut ben) = (server.user("ann").await, server.guest("Ben").await);
+        let channel = ann.create_channel(json!({})).await.unwrap();
+        ben.join_channel(&channel).await.unwrap();
+        let second = server.open(login("ann@example.org", "secret-ann"), Options::default()).await;
+        let idle = |is: bool| json!({"session_idle": is});
+        let is_about_ann = |event: &levee_client::Event| {
+            event.name() == "user_updated" && event.str("user_id") == ann.user_id()
+        };
+        // One screen is not all.
+        ann.tell("update_session", idle(true), Vec::new());
+        second.tell("update_session", idle(true), Vec::new());
+        let heard = ben.events.find("news of Ann", is_about_ann).await.unwrap();
+        let since = heard.at("/user_attrs/idle").as_u64().unwrap();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        assert!((now - 60..=now).contains(&since), "{since} is a moment before {now}");
+        assert_eq!(heard.at("/user_attrs/connected"), true);
+        second.tell("update_session", idle(false), Vec::new());
+        let heard = ben.events.find("news of Ann", is_about_ann).await.unwrap();
+        assert_eq!(heard.at("/user_attrs/idle"), &serde_json::Value::Null);
+        let found = ben.ask("describe_user", json!({"user_id": ann.user_id()})).await.unwrap();
+        assert_eq!(found.at("/user_attrs/idle"), &serde_json::Value::Null);
+    })
+    .await;
+}

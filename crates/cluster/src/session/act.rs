@@ -240,8 +240,14 @@ impl SessionActor {
         }));
     }
 
-    /// The client has read a conversation up to a message.
+    /// The client tells whether somebody sits before it, or up to which message a conversation was read.
     fn update(&mut self, update: &UpdateSession) -> Result<(), Rejection> {
+        if let Some(idle) = update.session_idle
+            && idle != self.idle.is_some()
+        {
+            self.idle = idle.then(|| crate::now() / 1_000_000);
+            self.tell_presence(self.connected);
+        }
         let Some(message_id) = &update.message_id else { return Ok(()) };
         let seq =
             ids::message_seq(message_id).ok_or_else(|| Rejection::malformed("message_id is none of ours"))?;

@@ -77,6 +77,7 @@ impl SessionActor {
     /// Stands to its streams as it did when it left its last node.
     fn take_up(&mut self, parked: Option<Box<super::Parked>>) {
         let Some(parked) = parked else { return };
+        self.idle = parked.idle();
         if self.peer.is_empty() {
             self.peer = parked.peer().clone();
         }

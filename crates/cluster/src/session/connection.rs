@@ -156,7 +156,8 @@ impl SessionActor {
     }
 
     pub(super) fn tell_presence(&self, connected: bool) {
-        let order = serde_json::json!({"Presence": {"session": self.id, "connected": connected}});
+        let order = serde_json::json!({"Presence": {"session": self.id, "connected": connected,
+            "idle": self.idle.filter(|_| connected)}});
         self.hub.route(Stream::user(&self.user), crate::letter::Job::Tell(order));
     }
 }

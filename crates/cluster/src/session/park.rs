@@ -26,6 +26,9 @@ pub(crate) struct Parked {
     /// The client's address, for one that polls by another node.
     #[serde(default)]
     peer: Text,
+    /// Since when nobody sits before it, a Unix time.
+    #[serde(default)]
+    idle: Option<u64>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -48,6 +51,11 @@ impl Parked {
     /// The client's address.
     pub(super) fn peer(&self) -> &Text {
         &self.peer
+    }
+
+    /// Since when nobody sits before it, a Unix time.
+    pub(super) fn idle(&self) -> Option<u64> {
+        self.idle
     }
 
     /// How it stands to what it follows.
@@ -107,8 +115,12 @@ impl SessionActor {
             Some(Beginning { birth: Some(Birth::New { .. }), .. }) => None,
             _ => Some(self.follows.iter().map(|(stream, following)| parked(stream, following)).collect()),
         };
-        let parked =
-            follows.map(|follows| Parked { session: self.machine.pack(), follows, peer: self.peer.clone() });
+        let parked = follows.map(|follows| Parked {
+            session: self.machine.pack(),
+            follows,
+            peer: self.peer.clone(),
+            idle: self.idle,
+        });
         let ceiling = self.machine.ceiling();
         let mut row = self.row(ceiling);
         row.node = Default::default();

@@ -401,10 +401,10 @@ impl Conversation {
                 }
                 _ => Step::nothing(),
             },
-            ConversationOrder::Presence { user, connected } => match self.members.get(&user) {
-                Some(member) if member.user.connected.is_some() != connected => {
+            ConversationOrder::Presence { user, connected, idle } => match self.members.get(&user) {
+                Some(member) if (member.user.connected.is_some(), member.user.idle) != (connected, idle) => {
                     let mut attrs = member.user.clone();
-                    attrs.connected = connected.then_some(true);
+                    (attrs.connected, attrs.idle) = (connected.then_some(true), idle);
                     Step::emit(Emit::Publish(vec![views::user_updated(
                         To::Peers(user.clone()),
                         &user,

@@ -295,9 +295,9 @@ impl Machine for Conversation {
 
     fn absorb(&mut self, now: u64, input: &Input<ConversationOrder>) {
         match input {
-            Input::Order(ConversationOrder::Presence { user, connected }) => {
+            Input::Order(ConversationOrder::Presence { user, connected, idle }) => {
                 if let Some(member) = self.members.get_mut(user) {
-                    member.user.connected = connected.then_some(true);
+                    (member.user.connected, member.user.idle) = (connected.then_some(true), *idle);
                 }
                 if *connected {
                     self.missing.remove(user);

@@ -161,6 +161,9 @@ pub enum ConversationOrder {
         user: Id,
         /// Whether they have one.
         connected: bool,
+        /// Since when nobody sits before it, a Unix time.
+        #[serde(default)]
+        idle: Option<u64>,
     },
 }
 

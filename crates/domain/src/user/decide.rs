@@ -1,7 +1,7 @@
 //! What a user decides.
 
 use super::records::{Entrance, NewUser, Proof, UserOrder, UserRecord};
-use super::{MAX_SESSIONS, SESSIONS, User};
+use super::{MAX_SESSIONS, Presence, SESSIONS, User, presence};
 use crate::access::AccessType;
 use crate::machine::{Actor, Answer, Claim, Command, Emit, Moment, Step};
 use crate::settings;
@@ -164,7 +164,7 @@ impl User {
                 step.emits.push(Emit::Forward(Stream::conversation(conversation), gone));
             }
         } else {
-            self.tell_presence(me, step, false);
+            self.tell_presence(me, step, (false, None));
         }
     }
 
@@ -183,12 +183,12 @@ impl User {
         step
     }
 
-    fn tell_presence(&self, me: &Id, step: &mut Step<UserRecord>, connected: bool) {
+    fn tell_presence(&self, me: &Id, step: &mut Step<UserRecord>, (connected, idle): (bool, Option<u64>)) {
         let conversations = self.channels.keys().chain(self.dialogues.values().map(|(id, _)| id));
         for conversation in conversations {
             step.emits.push(Emit::Tell(
                 Stream::conversation(conversation),
-                json!({"Presence": {"user": me, "connected": connected}}),
+                json!({"Presence": {"user": me, "connected": connected, "idle": idle}}),
             ));
         }
     }
@@ -323,10 +323,11 @@ impl User {
                 Step::emit(Emit::Answer(Answer::Value(json!(verified))))
             }
             UserOrder::Leave { session } => self.leave(at.id, session),
-            UserOrder::Presence { session, connected } => {
-                let before = self.connected();
+            UserOrder::Presence { session, connected, idle } => {
+                let before = presence(self.sessions.values());
+                let changed = Presence { away: !connected, idle };
                 let after =
-                    self.sessions.iter().any(|(of, is)| if *of == session { connected } else { !is.away });
+                    presence(self.sessions.iter().map(|(of, is)| if *of == session { &changed } else { is }));
                 let mut step = Step::nothing();
                 if before != after {
                     self.tell_presence(at.id, &mut step, after);

@@ -132,6 +132,9 @@ pub enum UserOrder {
         session: Id,
         /// Whether it has a connection.
         connected: bool,
+        /// Since when nobody sits before it, a Unix time.
+        #[serde(default)]
+        idle: Option<u64>,
     },
     /// Tell a conversation whether the user has a connection.
     Seek {

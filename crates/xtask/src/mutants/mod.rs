@@ -42,10 +42,12 @@ enum Guard {
     Access,
     /// What is erased is nowhere any more, and what is hidden is for moderators.
     Erasure,
+    /// A signature opens once, and only what its key is for.
+    Master,
 }
 
 impl Guard {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Fence,
         Self::Dedup,
         Self::Acknowledgement,
@@ -57,6 +59,7 @@ impl Guard {
         Self::Blob,
         Self::Access,
         Self::Erasure,
+        Self::Master,
     ];
 
     fn name(self) -> &'static str {
@@ -72,6 +75,7 @@ impl Guard {
             Self::Blob => "blob",
             Self::Access => "access",
             Self::Erasure => "erasure",
+            Self::Master => "master",
         }
     }
 }

@@ -204,4 +204,34 @@ pub(super) static MUTANTS: &[Mutant] = &[
         }],
         test: &["--package", "levee-domain", "--lib", "moderate"],
     },
+    Mutant {
+        name: "a signature opens twice",
+        guard: Guard::Master,
+        edits: &[Edit {
+            file: "crates/domain/src/conversation/join.rs",
+            old: "nonce.map(|nonce| nonce.spent(",
+            new: "nonce.filter(|nonce| nonce.expires == 0).map(|nonce| nonce.spent(",
+        }],
+        test: &["--package", "levee-server", "--test", "master_keys", "a_signature_lets_in"],
+    },
+    Mutant {
+        name: "any key opens any channel",
+        guard: Guard::Master,
+        edits: &[Edit {
+            file: "crates/domain/src/found.rs",
+            old: "None => owner == Some(&self.owner),",
+            new: "None => owner.is_some(),",
+        }],
+        test: &["--package", "levee-server", "--test", "master_keys", "whatever_is_wrong"],
+    },
+    Mutant {
+        name: "who polls is not told that the session left",
+        guard: Guard::Handover,
+        edits: &[Edit {
+            file: "crates/cluster/src/relay.rs",
+            old: "map_or_else(|_| Some(Vec::new()), Result::ok)",
+            new: "map_or_else(|_| Some(Vec::new()), |events| Some(events.unwrap_or_default()))",
+        }],
+        test: &["--package", "levee-server", "--test", "cluster", "who_polls"],
+    },
 ];

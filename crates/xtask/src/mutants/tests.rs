@@ -35,8 +35,19 @@ fn every_edit_of_the_table_finds_its_text() {
 #[test]
 fn a_guard_without_a_mutant_is_reported() {
     let one = Mutant { name: "one", guard: Guard::Dedup, edits: &[EDIT], test: &["--lib"] };
-    let others =
-        ["fence", "acknowledgement", "position", "sync", "order", "handover", "orphan", "blob", "access"];
+    let others = [
+        "fence",
+        "acknowledgement",
+        "position",
+        "sync",
+        "order",
+        "handover",
+        "orphan",
+        "blob",
+        "access",
+        "erasure",
+        "master",
+    ];
     assert_eq!(without_mutant(&[one]), others);
     let lost = report(&[], &["fence"]);
     assert!(lost.contains("MISSING") && lost.ends_with("0 killed, 1 not"), "{lost}");
