@@ -5,6 +5,7 @@
 mod support;
 
 use levee_client::requests::Caller;
+use levee_client::session::Target;
 use serde_json::{Value, json};
 use support::people::Desk;
 use support::{LIMIT, Server, refused, within};
@@ -121,6 +122,30 @@ async fn a_contact_request_is_taken_from_sessions_and_calls_while_the_queue_is_c
         ] {
             assert_eq!(refused(customer.ask("register_audience", wish.clone()).await), refusal, "{wish}");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_audience_whose_customer_leaves_is_closed() {
+    within(LIMIT, async {
+        let server = Server::start().await;
+        let mut desk = server.desk().await;
+        let mut customer = server.guest("Cleo").await;
+        let channel = desk.meet(&mut customer).await;
+        customer.ask("part_channel", json!({"channel_id": channel})).await.unwrap();
+        let is_closed = |event: &levee_client::Event| event.name() == "channel_updated";
+        let updated = desk.agent.events.find("the channel to be closed", is_closed).await.unwrap();
+        assert_eq!(
+            (updated.str("channel_id"), updated.at("/channel_attrs/closed")),
+            (channel.as_str(), &json!(true))
+        );
+        let says = desk.agent.send_text(&Target::Channel(channel.clone()), "still there?").await;
+        assert_eq!(refused(says), "permission_denied");
+        // What is known of the customer can still be noted.
+        let note = json!({"message_type": "ninchat.com/metadata", "message_fold": true});
+        let data = json!({"data": {"note": "called back"}, "time": 1});
+        desk.agent.send_message(&Target::Channel(channel), note, &data).await.unwrap();
     })
     .await;
 }

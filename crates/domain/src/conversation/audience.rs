@@ -71,9 +71,9 @@ impl Conversation {
                 step.records.push(ConversationRecord::Accepted { accepted, agent, request, share });
                 // It is not over any more.
                 step.emits.push(Emit::Unwait(Timer::Transcript));
-                if self.attrs.suspended.is_some() {
+                if self.attrs.suspended.is_some() || self.attrs.closed.is_some() {
                     // The customer had left too, for the queue.
-                    let attrs = ChannelAttrs { suspended: None, ..self.attrs.clone() };
+                    let attrs = ChannelAttrs { suspended: None, closed: None, ..self.attrs.clone() };
                     let (realm, cause) = (self.realm.clone(), Some("audience_accept".into()));
                     step.records.push(ConversationRecord::Changed { realm, attrs, cause });
                 }

@@ -150,15 +150,19 @@ impl Conversation {
         let cause = removed.then(|| "member_remove".into());
         let mut step = Step::record(ConversationRecord::Parted { user: user.clone(), cause, command: None })
             .and(parted(at.id, user));
+        let changed = |attrs| {
+            let cause = Some("member_part".into());
+            ConversationRecord::Changed { realm: self.realm.clone(), attrs, cause }
+        };
+        let is_customer = self.attrs.audience_id.is_some() && self.attrs.requester_id.as_ref() == Some(user);
+        if self.members.len() > 1 && is_customer && self.attrs.closed.is_none() {
+            // Nobody is there to be talked to. That is how bots hear that an audience has ended.
+            step.records.push(changed(ChannelAttrs { closed: Some(true), ..self.attrs.clone() }));
+        }
         if self.members.len() == 1 {
             // The last one leaves: an audience's channel stays to be read, any other one is gone.
             step.records.push(if self.attrs.audience_id.is_some() {
-                let attrs = ChannelAttrs { suspended: Some(true), ..self.attrs.clone() };
-                ConversationRecord::Changed {
-                    realm: self.realm.clone(),
-                    attrs,
-                    cause: Some("member_part".into()),
-                }
+                changed(ChannelAttrs { suspended: Some(true), ..self.attrs.clone() })
             } else {
                 step.emits.extend(self.access.revoked());
                 ConversationRecord::Deleted { members: Vec::new() }
