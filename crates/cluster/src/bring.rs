@@ -88,13 +88,14 @@ fn is_ours(action: &Action) -> bool {
     }
 }
 
-/// The access key that an action is decided by.
+/// The access key that an action is decided by: of the actions that carry one, these name nothing else that would
+/// tell whose matter they are.
 fn key_of(action: &Action) -> Option<&str> {
-    match action {
-        Action::Access(AccessAction::DescribeAccess(of)) => Some(&of.access_key),
-        Action::Conversation(ConversationAction::JoinChannel(of)) => of.access_key.as_deref(),
-        _ => None,
+    if let Action::Access(AccessAction::DescribeAccess(of)) = action {
+        return Some(&of.access_key);
     }
+    let Action::Conversation(ConversationAction::JoinChannel(of)) = action else { return None };
+    of.access_key.as_deref()
 }
 
 impl Hub {

@@ -30,24 +30,58 @@ enum Question<'a> {
 
 fn question(action: &Action) -> Option<Question<'_>> {
     match action {
-        Action::Conversation(ConversationAction::SendMessage(send)) => {
-            send.user_id.as_ref().map(Question::Card)
+        Action::Session(_) | Action::User(_) | Action::Realm(_) | Action::Video(_) | Action::Access(_) => {
+            None
         }
-        Action::Conversation(ConversationAction::JoinChannel(join)) => {
-            match (&join.master_sign, &join.access_key) {
+        Action::Queue(action) => match action {
+            QueueAction::RequestAudience(request) => secure(&request.audience_metadata),
+            QueueAction::RegisterAudience(register) => secure(&register.audience_metadata),
+            QueueAction::UpdateQueue(_)
+            | QueueAction::DeleteQueue(_)
+            | QueueAction::DescribeQueue(_)
+            | QueueAction::AcceptAudience(_)
+            | QueueAction::GetQueueStats(_)
+            | QueueAction::CreateAudience(_)
+            | QueueAction::DescribeQueueTranscripts(_)
+            | QueueAction::DeleteQueueTranscripts(_) => None,
+        },
+        Action::Conversation(action) => match action {
+            ConversationAction::SendMessage(send) => send.user_id.as_ref().map(Question::Card),
+            ConversationAction::JoinChannel(join) => match (&join.master_sign, &join.access_key) {
                 (Some(sign), _) => Some(Question::Grant(join, sign)),
                 (None, None) => Some(Question::Verified),
                 // Whoever has a key was invited.
                 (None, Some(_)) => None,
+            },
+            ConversationAction::CreateChannel(_)
+            | ConversationAction::DescribeChannel(_)
+            | ConversationAction::UpdateChannel(_)
+            | ConversationAction::DeleteChannel(_)
+            | ConversationAction::FollowChannel(_)
+            | ConversationAction::PartChannel(_)
+            | ConversationAction::UpdateDialogue(_)
+            | ConversationAction::UpdateMessage(_)
+            | ConversationAction::UpdateUserMessages(_)
+            | ConversationAction::LoadHistory(_)
+            | ConversationAction::DiscardHistory(_)
+            | ConversationAction::TransferAudience(_)
+            | ConversationAction::GetTranscript(_)
+            | ConversationAction::DeleteTranscript(_) => None,
+        },
+        Action::Member(action) => match action {
+            MemberAction::AddMember(add) if add.realm_id.is_some() && add.queue_id.is_none() => {
+                Some(Question::Card(&add.user_id))
             }
-        }
-        Action::Member(MemberAction::AddMember(add)) if add.realm_id.is_some() && add.queue_id.is_none() => {
-            Some(Question::Card(&add.user_id))
-        }
-        Action::Key(KeyAction::CreateMasterKey(_)) => Some(Question::Secret),
-        Action::Queue(QueueAction::RequestAudience(request)) => secure(&request.audience_metadata),
-        Action::Queue(QueueAction::RegisterAudience(register)) => secure(&register.audience_metadata),
-        _ => None,
+            MemberAction::AddMember(_) | MemberAction::UpdateMember(_) | MemberAction::RemoveMember(_) => {
+                None
+            }
+        },
+        Action::Key(action) => match action {
+            KeyAction::CreateMasterKey(_) => Some(Question::Secret),
+            KeyAction::DescribeMasterKeys(_)
+            | KeyAction::DescribeMaster(_)
+            | KeyAction::DeleteMasterKey(_) => None,
+        },
     }
 }
 

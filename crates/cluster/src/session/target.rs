@@ -22,7 +22,43 @@ pub(super) fn may_act_through(action: &Action) -> Result<(), Rejection> {
         | Action::Realm(
             RealmAction::CreateRealm(_) | RealmAction::CreateQueue(_) | RealmAction::DescribeRealmQueues(_),
         ) => Err(Rejection::new(ErrorType::ActionNotSupported).because("not through a puppet")),
-        _ => Ok(()),
+        Action::User(_) | Action::Access(_) | Action::Key(_) | Action::Member(_) => Ok(()),
+        Action::Queue(
+            QueueAction::UpdateQueue(_)
+            | QueueAction::DeleteQueue(_)
+            | QueueAction::DescribeQueue(_)
+            | QueueAction::GetQueueStats(_)
+            | QueueAction::CreateAudience(_)
+            | QueueAction::DescribeQueueTranscripts(_)
+            | QueueAction::DeleteQueueTranscripts(_)
+            | QueueAction::RegisterAudience(_),
+        ) => Ok(()),
+        Action::Conversation(
+            ConversationAction::DescribeChannel(_)
+            | ConversationAction::UpdateChannel(_)
+            | ConversationAction::DeleteChannel(_)
+            | ConversationAction::PartChannel(_)
+            | ConversationAction::UpdateDialogue(_)
+            | ConversationAction::SendMessage(_)
+            | ConversationAction::UpdateMessage(_)
+            | ConversationAction::UpdateUserMessages(_)
+            | ConversationAction::LoadHistory(_)
+            | ConversationAction::DiscardHistory(_)
+            | ConversationAction::TransferAudience(_)
+            | ConversationAction::GetTranscript(_)
+            | ConversationAction::DeleteTranscript(_),
+        ) => Ok(()),
+        Action::Realm(
+            RealmAction::DescribeRealm(_)
+            | RealmAction::Track(_)
+            | RealmAction::UpdateRealm(_)
+            | RealmAction::DeleteRealm(_)
+            | RealmAction::CreateTag(_)
+            | RealmAction::DescribeTag(_)
+            | RealmAction::DescribeTags(_)
+            | RealmAction::UpdateTag(_)
+            | RealmAction::DeleteTag(_),
+        ) => Ok(()),
     }
 }
 
