@@ -2,29 +2,14 @@
 //! accepted it vanishes.
 
 use super::decide::{joined, joined_by, parted};
-use super::records::{ConversationRecord, Member, Request};
+use super::records::{ConversationRecord, Member, Opening};
 use super::{Conversation, Form};
-use crate::machine::{Command, Due, Emit, Moment, Step, Timer};
-use crate::queue::stats::Share;
+use crate::machine::{Due, Emit, Moment, Step, Timer};
 use crate::schedule;
 use crate::view::Stream;
-use levee_proto::attrs::{ChannelAttrs, ChannelMemberAttrs, UserAttrs};
-use levee_proto::{Id, Object, events};
+use levee_proto::attrs::{ChannelAttrs, ChannelMemberAttrs};
+use levee_proto::{Id, events};
 use serde_json::{Value, json};
-
-/// How an audience opens.
-pub(super) struct Opening {
-    pub(super) realm: Option<Id>,
-    pub(super) attrs: ChannelAttrs,
-    pub(super) members: Vec<(Id, UserAttrs, ChannelMemberAttrs)>,
-    pub(super) metadata: Option<Object>,
-    pub(super) command: Option<Command>,
-    pub(super) accepted: u64,
-    pub(super) source: Option<Object>,
-    pub(super) share: Option<Share>,
-    pub(super) made: Option<(Id, Command)>,
-    pub(super) request: Option<Request>,
-}
 
 impl Conversation {
     /// Opens, or takes in whoever accepted the audience after its agent had vanished.

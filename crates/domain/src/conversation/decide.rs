@@ -1,6 +1,5 @@
 //! What a conversation decides.
 
-use super::audience::Opening;
 use super::records::{ConversationOrder, ConversationRecord, Member, Message, Part};
 use super::transcript::Named;
 use super::{Conversation, Decision, Form, terms, views};
@@ -339,32 +338,7 @@ impl Conversation {
 
     pub(super) fn obey(&self, at: &Moment<'_>, order: ConversationOrder) -> Step<ConversationRecord> {
         match order {
-            ConversationOrder::Open {
-                realm,
-                attrs,
-                members,
-                metadata,
-                command,
-                accepted,
-                source,
-                share,
-                made,
-                request,
-            } => {
-                let opening = Opening {
-                    realm,
-                    attrs,
-                    members,
-                    metadata,
-                    command,
-                    accepted,
-                    source,
-                    share,
-                    made,
-                    request,
-                };
-                self.open(at, opening)
-            }
+            ConversationOrder::Open(opening) => self.open(at, opening),
             ConversationOrder::Erase => self.erased(at),
             ConversationOrder::EraseAt { time } if self.form == Form::Channel => {
                 Step::emit(Emit::Wait(Timer::Transcript, Due::At(time)))

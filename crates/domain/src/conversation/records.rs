@@ -48,37 +48,41 @@ pub struct Request {
     pub seq: u64,
 }
 
+/// How an audience opens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Opening {
+    /// The realm.
+    pub(super) realm: Option<Id>,
+    /// Attributes.
+    pub(super) attrs: ChannelAttrs,
+    /// Members: user, card, membership attributes.
+    pub(super) members: Vec<(Id, UserAttrs, ChannelMemberAttrs)>,
+    /// What the customer said when asking.
+    pub(super) metadata: Option<Object>,
+    /// The command that caused it.
+    pub(super) command: Option<Command>,
+    /// The queue's record by which the audience was accepted: what comes twice is told by it.
+    #[serde(default)]
+    pub(super) accepted: u64,
+    /// Where the customer was transferred from.
+    #[serde(default)]
+    pub(super) source: Option<Object>,
+    /// What it counts for.
+    #[serde(default)]
+    pub(super) share: Option<Share>,
+    /// Who made it without a customer, and the command that is answered.
+    #[serde(default)]
+    pub(super) made: Option<(Id, Command)>,
+    /// How it was asked for.
+    #[serde(default)]
+    pub(super) request: Option<Request>,
+}
+
 /// What others order of a conversation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum ConversationOrder {
     /// Be a channel, for an audience.
-    Open {
-        /// The realm.
-        realm: Option<Id>,
-        /// Attributes.
-        attrs: ChannelAttrs,
-        /// Members: user, card, membership attributes.
-        members: Vec<(Id, UserAttrs, ChannelMemberAttrs)>,
-        /// What the customer said when asking.
-        metadata: Option<Object>,
-        /// The command that caused it.
-        command: Option<Command>,
-        /// The queue's record by which the audience was accepted: what comes twice is told by it.
-        #[serde(default)]
-        accepted: u64,
-        /// Where the customer was transferred from.
-        #[serde(default)]
-        source: Option<Object>,
-        /// What it counts for.
-        #[serde(default)]
-        share: Option<Share>,
-        /// Who made it without a customer, and the command that is answered.
-        #[serde(default)]
-        made: Option<(Id, Command)>,
-        /// How it was asked for.
-        #[serde(default)]
-        request: Option<Request>,
-    },
+    Open(Opening),
     /// Erase what was said.
     Erase,
     /// Erase what was said, at a time.
