@@ -32,6 +32,7 @@ pub mod relay;
 mod router;
 mod search;
 pub mod session;
+mod sites;
 mod stats;
 mod transcript;
 mod whereabouts;

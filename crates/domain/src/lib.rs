@@ -16,6 +16,7 @@ pub mod machine;
 pub mod mail;
 pub mod master;
 pub mod past;
+pub mod questionnaire;
 pub mod queue;
 pub mod realm;
 pub mod rights;
@@ -23,6 +24,7 @@ pub mod schedule;
 pub mod search;
 pub mod session;
 mod settings;
+pub mod site;
 #[cfg(test)]
 mod table;
 pub mod user;

@@ -4,6 +4,7 @@ mod decide;
 mod keys;
 mod records;
 mod search;
+mod sites;
 mod tags;
 #[cfg(test)]
 mod tests;
@@ -11,15 +12,17 @@ mod views;
 mod visits;
 
 pub use records::{RealmOrder, RealmRecord};
+pub use sites::SitePut;
 pub use tags::Tags;
 
 use crate::machine::{Columns, Entry, Glance, Input, Machine, Moment, Step};
 use crate::master::Keys;
 use crate::past::Wanted;
 use crate::rights::{Right, Standing};
+use crate::site::Site;
 use crate::view::{View, roles};
 use levee_proto::attrs::{RealmAttrs, RealmMemberAttrs, UserAttrs};
-use levee_proto::{Action, ErrorType, Id, Object, Rejection, events};
+use levee_proto::{Action, ErrorType, Id, Object, Rejection, Text, events};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -38,6 +41,9 @@ pub struct Realm {
     /// Tags.
     #[serde(default, skip_serializing_if = "Tags::is_empty")]
     pub tags: Tags,
+    /// Sites, by their keys.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sites: BTreeMap<Text, Site>,
     /// Master keys.
     #[serde(default, skip_serializing_if = "Keys::is_empty")]
     pub keys: Keys,
@@ -91,6 +97,7 @@ impl Machine for Realm {
             Input::Order(RealmOrder::Search { user, search }) if search.channels => {
                 self.standing(user).may(Right::SeeRealm).then(|| search.wanted(Some(at.id)))
             }
+            Input::Action(actor, Action::Realm(action), _) => self.wants_site(actor, action),
             Input::Order(_) | Input::Action(..) => None,
         }
     }
@@ -154,6 +161,10 @@ impl Machine for Realm {
                 self.tags.put(tag, attrs);
             }
             RealmRecord::TagDeleted { tag, .. } => self.tags.remove(&tag),
+            RealmRecord::SiteCreated(put) | RealmRecord::SiteChanged(put) => self.put_site(&put),
+            RealmRecord::SiteDeleted { key, .. } => {
+                self.sites.remove(&key);
+            }
             RealmRecord::KeyMade(made) => self.keys.made(made),
             RealmRecord::KeyGone(gone) => self.keys.gone(&gone),
             RealmRecord::Deleted => *self = Self { deleted: true, ..Self::default() },

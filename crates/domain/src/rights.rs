@@ -64,6 +64,8 @@ pub enum Right {
     SeeTags,
     /// Make, change and delete a realm's tags.
     ManageTags,
+    /// Make, see, change and delete a realm's sites.
+    ManageSites,
     /// Serve a queue: see who waits, accept.
     ServeQueue,
     /// See a queue's statistics.
@@ -97,6 +99,7 @@ pub const TABLE: &[(Right, Standing)] = &[
     (Right::DeleteRealm, Standing::Owner),
     (Right::SeeTags, Standing::RealmMember),
     (Right::ManageTags, Standing::Operator),
+    (Right::ManageSites, Standing::Operator),
     (Right::ServeQueue, Standing::Member),
     (Right::SeeStats, Standing::Member),
     (Right::CreateAudience, Standing::Member),

@@ -9,6 +9,7 @@ mod http;
 mod pages;
 mod poll;
 mod sessionless;
+mod sites;
 mod websocket;
 
 pub use accept::{Gateway, GatewayError};

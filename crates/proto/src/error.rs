@@ -38,6 +38,8 @@ error_types! {
     IdentityAlreadyExists = "identity_already_exists": "Somebody has the identity already.",
     IdentityNotFound = "identity_not_found": "The identity does not exist, or is not visible to the user.",
     Internal = "internal": "The server failed; the same action may succeed later.",
+    SiteAlreadyExists = "levee_site_already_exists": "The key of the site is taken.",
+    SiteNotFound = "levee_site_not_found": "The site does not exist, or is not visible to the user.",
     MessageDropped = "message_dropped": "The message was not delivered.",
     MessageHasTooManyParts = "message_has_too_many_parts": "The payload has too many parts.",
     MessageMalformed = "message_malformed": "The payload does not fit the message type.",

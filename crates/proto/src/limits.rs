@@ -36,5 +36,9 @@ pub const TAGS: usize = 1000;
 pub const TAG_DEPTH: usize = 10;
 /// Bytes of a tag's theme, encoded (`request_malformed`): a realm's tags travel together.
 pub const TAG_THEME_BYTES: usize = 1024;
+/// Sites of a realm (`permission_denied`).
+pub const SITES: usize = 100;
+/// Bytes of a site's configuration, encoded (`request_malformed`).
+pub const SITE_BYTES: usize = 48 * 1024;
 /// The largest integer that every client can hold, 2^53 - 1.
 pub const MAX_INTEGER: u64 = (1 << 53) - 1;

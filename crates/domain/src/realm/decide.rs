@@ -40,6 +40,10 @@ impl Realm {
             RealmAction::DescribeTags(describe) => self.describe_tags(at, standing, describe),
             RealmAction::UpdateTag(update) => self.update_tag(standing, update.tag_id, &update.tag_attrs),
             RealmAction::DeleteTag(delete) => self.delete_tag(standing, delete.tag_id),
+            RealmAction::CreateSite(create) => self.create_site(at, actor, standing, create),
+            RealmAction::DescribeSites(describe) => self.describe_sites(at, standing, describe),
+            RealmAction::UpdateSite(update) => self.update_site(at, actor, standing, update),
+            RealmAction::DeleteSite(delete) => self.delete_site(at, actor, standing, delete.site_key),
             _ if !self.exists() => Err(Self::absent(at.id)),
             RealmAction::DescribeRealm(_) => {
                 let inside = standing.may(Right::SeeRealm);
@@ -149,6 +153,7 @@ impl Realm {
         self.allow(at, standing, Right::DeleteRealm)?;
         let mut step = Step::record(RealmRecord::Deleted);
         step.emits.extend(self.keys.unclaimed());
+        step.emits.extend(self.sites_unclaimed());
         for queue in &self.queues {
             step.emits.push(Emit::Forward(Stream::queue(queue), json!("RealmGone")));
         }

@@ -1,10 +1,10 @@
 //! What a realm is ordered, and what happens to it.
 
-use super::RealmMember;
+use super::{RealmMember, SitePut};
 use crate::master::{KeyGone, KeyMade};
 use crate::search::Search;
 use levee_proto::attrs::{RealmAttrs, RealmMemberAttrs, TagAttrs, UserAttrs};
-use levee_proto::{Id, Object};
+use levee_proto::{Id, Object, Text};
 use serde::{Deserialize, Serialize};
 
 /// What others order of a realm.
@@ -116,6 +116,17 @@ pub enum RealmRecord {
         tag: Id,
         /// Its last attributes.
         attrs: TagAttrs,
+    },
+    /// A site was made.
+    SiteCreated(SitePut),
+    /// A site changed.
+    SiteChanged(SitePut),
+    /// A site was deleted.
+    SiteDeleted {
+        /// Its key.
+        key: Text,
+        /// Who did it.
+        by: Id,
     },
     /// A master key was made.
     KeyMade(KeyMade),

@@ -141,6 +141,10 @@ actions! {
             "describe_tags" => DescribeTags,
             "update_tag" => UpdateTag,
             "delete_tag" => DeleteTag,
+            "levee_create_site" => CreateSite,
+            "levee_describe_sites" => DescribeSites,
+            "levee_update_site" => UpdateSite,
+            "levee_delete_site" => DeleteSite,
         }
         planned { }
     }

@@ -27,4 +27,12 @@ parameters! {
     UpdateTag { tag_attrs: TagAttrsPatch, tag_id: Id ;  }
     /// Deletes a tag, and with it the tags beneath it.
     DeleteTag { tag_id: Id ;  }
+    /// Makes a site: the configuration of a web page's chat, under a key that the server chooses unless one is given.
+    CreateSite { realm_id: Id, site_config: Object ; enabled: bool, site_key: Text }
+    /// Lists a realm's sites; with a key, shows one with its configuration.
+    DescribeSites { realm_id: Id ; site_key: Text }
+    /// Replaces a site's configuration, or enables or disables it.
+    UpdateSite { realm_id: Id, site_key: Text ; enabled: bool, site_config: Object }
+    /// Deletes a site; its key is free again.
+    DeleteSite { realm_id: Id, site_key: Text ;  }
 }

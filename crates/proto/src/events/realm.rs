@@ -33,4 +33,12 @@ events! {
     TagUpdated = "tag_updated" { tag_attrs: TagAttrs, tag_id: Id ; realm_id: Id }
     /// A tag was deleted.
     TagDeleted = "tag_deleted" { tag_attrs: TagAttrs, tag_id: Id ; realm_id: Id }
+    /// A site was made.
+    SiteCreated = "levee_site_created" { enabled: bool, realm_id: Id, site_config: Object, site_key: Text ;  }
+    /// Describes sites, by their keys: whether each is `enabled`, its `description`, and if one was asked for, its `site_config`.
+    SitesFound = "levee_sites_found" { realm_id: Id, sites: Object ;  }
+    /// A site changed.
+    SiteUpdated = "levee_site_updated" { enabled: bool, realm_id: Id, site_config: Object, site_key: Text ;  }
+    /// A site was deleted.
+    SiteDeleted = "levee_site_deleted" { realm_id: Id, site_key: Text ;  }
 }

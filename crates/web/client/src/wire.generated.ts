@@ -418,6 +418,30 @@ export interface ActionParams {
   delete_tag: {
     tag_id: string;
   };
+  /** Makes a site: the configuration of a web page's chat, under a key that the server chooses unless one is given. */
+  levee_create_site: {
+    realm_id: string;
+    site_config: JsonObject;
+    enabled?: boolean;
+    site_key?: string;
+  };
+  /** Lists a realm's sites; with a key, shows one with its configuration. */
+  levee_describe_sites: {
+    realm_id: string;
+    site_key?: string;
+  };
+  /** Replaces a site's configuration, or enables or disables it. */
+  levee_update_site: {
+    realm_id: string;
+    site_key: string;
+    enabled?: boolean;
+    site_config?: JsonObject;
+  };
+  /** Deletes a site; its key is free again. */
+  levee_delete_site: {
+    realm_id: string;
+    site_key: string;
+  };
   /** Changes a queue's attributes and settings. */
   update_queue: {
     queue_id: string;
@@ -872,6 +896,30 @@ export interface EventParams {
     tag_id: string;
     realm_id?: string;
   };
+  /** A site was made. */
+  levee_site_created: {
+    enabled: boolean;
+    realm_id: string;
+    site_config: JsonObject;
+    site_key: string;
+  };
+  /** Describes sites, by their keys: whether each is `enabled`, its `description`, and if one was asked for, its `site_config`. */
+  levee_sites_found: {
+    realm_id: string;
+    sites: JsonObject;
+  };
+  /** A site changed. */
+  levee_site_updated: {
+    enabled: boolean;
+    realm_id: string;
+    site_config: JsonObject;
+    site_key: string;
+  };
+  /** A site was deleted. */
+  levee_site_deleted: {
+    realm_id: string;
+    site_key: string;
+  };
   /** A queue was made. */
   queue_created: {
     queue_attrs: QueueAttrs;
@@ -1185,6 +1233,10 @@ export type ErrorType =
   | "identity_not_found"
   /** The server failed; the same action may succeed later. */
   | "internal"
+  /** The key of the site is taken. */
+  | "levee_site_already_exists"
+  /** The site does not exist, or is not visible to the user. */
+  | "levee_site_not_found"
   /** The message was not delivered. */
   | "message_dropped"
   /** The payload has too many parts. */

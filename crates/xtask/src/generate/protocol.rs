@@ -40,6 +40,7 @@ it. What the API lacks is added under names that begin with `levee_`, which othe
 | discovery | `/v2/endpoint` | which hosts to connect to |
 | WebSocket | `/v2/socket` | subprotocol `ninchat.com`, text and binary frames |
 | long polling | `/v2/poll` | JSON or JSONP |
+| site | `/config/KEY` | GET; the configuration of a site that is enabled, for the widget and for apps |
 | single call | `/v2/call` | one action and its reply, no session; asked in JSON (or JSONP) or octet stream, deflate and gzip; answered in JSON, protobuf or octet stream |
 
 ";
@@ -177,7 +178,7 @@ fn errors(page: &mut String) -> Result<()> {
 
 fn limit_table(page: &mut String) -> Result<()> {
     writeln!(page, "## Limits\n\n| what | limit |\n|---|--:|")?;
-    let rows: [(&str, u64); 13] = [
+    let rows: [(&str, u64); 15] = [
         ("bytes of an action's header", limits::HEADER_BYTES as u64),
         ("bytes of a payload part", limits::PART_BYTES as u64),
         ("bytes of a whole payload", limits::PAYLOAD_BYTES as u64),
@@ -191,6 +192,8 @@ fn limit_table(page: &mut String) -> Result<()> {
         ("identities of a user", limits::IDENTITIES as u64),
         ("mails that a user causes within an hour", limits::MAILS as u64),
         ("of them, mails to one address", limits::MAILS_TO_ONE as u64),
+        ("sites of a realm", limits::SITES as u64),
+        ("bytes of a site's configuration", limits::SITE_BYTES as u64),
     ];
     for (what, limit) in rows {
         writeln!(page, "| {what} | {limit} |")?;
