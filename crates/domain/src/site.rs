@@ -151,27 +151,27 @@ fn check(id: &Id, realm: &Realm, environment: &Place<'_>) -> Result<(), Wrong> {
                 }
             }
             PRE | POST => check_questionnaire(realm, &member)?,
-            name if STYLES.contains(&name) => {
-                if !matches!(member.text(limits::NAME_BYTES)?, "form" | "conversation") {
-                    return Err(member.wrong("is neither form nor conversation"));
-                }
-            }
-            name if TEXTS.contains(&name) => {
-                if *member.value != Value::Bool(false) {
-                    member.text(limits::SITE_BYTES)?;
-                }
-            }
+            name if STYLES.contains(&name) => check_style(&member)?,
+            name if TEXTS.contains(&name) => check_text(&member, *member.value == Value::Bool(false))?,
             name if FLAGS.contains(&name) => drop(member.flag()?),
-            name if FLAGS_OR_TEXTS.contains(&name) => {
-                if !member.value.is_boolean() {
-                    member.text(limits::SITE_BYTES)?;
-                }
-            }
+            name if FLAGS_OR_TEXTS.contains(&name) => check_text(&member, member.value.is_boolean())?,
             name if OBJECTS.contains(&name) => drop(member.object()?),
             _ => {}
         }
     }
     Ok(())
+}
+
+fn check_style(place: &Place<'_>) -> Result<(), Wrong> {
+    match place.text(limits::NAME_BYTES)? {
+        "form" | "conversation" => Ok(()),
+        _ => Err(place.wrong("is neither form nor conversation")),
+    }
+}
+
+/// Fails unless a member is a text, or something else that may stand there instead of one.
+fn check_text(place: &Place<'_>, instead: bool) -> Result<(), Wrong> {
+    if instead { Ok(()) } else { place.text(limits::SITE_BYTES).map(drop) }
 }
 
 fn check_questionnaire(realm: &Realm, place: &Place<'_>) -> Result<(), Wrong> {
