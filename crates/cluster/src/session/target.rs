@@ -57,7 +57,11 @@ pub(super) fn may_act_through(action: &Action) -> Result<(), Rejection> {
             | RealmAction::DescribeTag(_)
             | RealmAction::DescribeTags(_)
             | RealmAction::UpdateTag(_)
-            | RealmAction::DeleteTag(_),
+            | RealmAction::DeleteTag(_)
+            | RealmAction::CreateSite(_)
+            | RealmAction::DescribeSites(_)
+            | RealmAction::UpdateSite(_)
+            | RealmAction::DeleteSite(_),
         ) => Ok(()),
     }
 }
