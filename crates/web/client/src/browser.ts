@@ -55,3 +55,8 @@ export function watchPage(nudge: () => void): void {
 export function socketUrl(origin: string): string {
   return new URL("/v2/socket", origin).href.replace(/^http/, "ws");
 }
+
+/** Where the server of this page takes single calls. */
+export function callUrl(origin: string): string {
+  return new URL("/v2/call", origin).href;
+}

@@ -1,5 +1,6 @@
 // Owns the package's public face.
 export * from "./browser.ts";
+export { callOnce } from "./call.ts";
 export * from "./chat.ts";
 export type { ConnectionStatus, SessionParams, SessionStore } from "./connection.ts";
 export { Observable } from "./observable.ts";

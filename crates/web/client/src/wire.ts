@@ -122,6 +122,19 @@ export interface EventParams {
     history_length?: number;
   };
   message_updated: { channel_id?: string; message_id: string; message_hidden?: boolean };
+  access_found: {
+    access_type: string;
+    user_id?: string;
+    user_attrs?: UserAttrs;
+    identity_name?: string;
+    channel_id?: string;
+    channel_attrs?: ChannelAttrs;
+    queue_attrs?: QueueAttrs;
+    realm_attrs?: RealmAttrs;
+    realm_member?: boolean;
+  };
+  access_created: { access_type: string };
+  identity_updated: { identity_name: string };
   history_results: { channel_id?: string; history_length: number; message_id?: string };
   pong: object;
   ack: object;
@@ -144,6 +157,7 @@ export interface ActionParams {
     identity_type?: string;
     identity_name?: string;
     identity_auth?: string;
+    access_key?: string;
     message_types: string[];
   };
   resume_session: { session_id?: string; event_id?: number };
@@ -153,6 +167,7 @@ export interface ActionParams {
   update_user: { user_attrs?: UserAttrs };
   describe_channel: { channel_id: string };
   update_channel: { channel_id: string; channel_attrs: Partial<ChannelAttrs> };
+  join_channel: { access_key: string };
   part_channel: { channel_id: string };
   update_member: { channel_id: string; user_id: string; member_attrs: MemberAttrs };
   describe_realm_queues: { realm_id: string; queue_ids?: string[] };
@@ -167,6 +182,10 @@ export interface ActionParams {
     history_length?: number;
     history_order?: 1 | -1;
   };
+  describe_access: { access_key: string };
+  verify_identity: { access_key: string; identity_accept: boolean };
+  reset_identity_auth: { access_key: string; identity_auth_new: string };
+  request_identity_auth_reset_access: { identity_type: string; identity_name: string };
   ping: object;
 }
 
