@@ -1,11 +1,13 @@
 // Owns which page of the console is shown.
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
+import { AccessPage } from "./AccessPage.tsx";
 import { ConversationPage } from "./ConversationPage.tsx";
+import { ForgotPage } from "./ForgotPage.tsx";
 import { Login } from "./Login.tsx";
 import { loggingIn, pick, problem, state, takeOver } from "./model.ts";
 import { QueuePage } from "./QueuePage.tsx";
-import { navigate, route } from "./route.ts";
+import { navigate, route, type Route } from "./route.ts";
 import { Sidebar } from "./Sidebar.tsx";
 import { texts } from "./texts.ts";
 import { ChatIcon } from "../ui/icons.tsx";
@@ -23,6 +25,9 @@ export function App(): JSX.Element {
       </main>
     );
   }
+  const shown = route.value;
+  if (shown.page === "access") return <AccessPage key={shown.key} accessKey={shown.key} />;
+  if (shown.page === "forgot") return <ForgotPage />;
   if (status === "idle" || status === "refused" || loggingIn.value) return <Login />;
   if (!ready) {
     return (
@@ -37,19 +42,21 @@ export function App(): JSX.Element {
         {texts.skip}
       </a>
       <div role="status">{status === "reconnecting" && <p class="lv-notice banner">{shared.reconnecting}</p>}</div>
-      <div class={route.value.page === "home" ? "frame home" : "frame"}>
+      <div class={shown.page === "home" ? "frame home" : "frame"}>
         <Sidebar />
         <main id="main" tabIndex={-1}>
           <div role="alert">{problem.value && <p class="lv-notice error">{problem.value}</p>}</div>
-          <Page />
+          <Page shown={shown} />
         </main>
       </div>
     </>
   );
 }
 
-function Page(): JSX.Element {
-  const shown = route.value;
+/** The pages beside the sidebar. */
+type InnerRoute = Exclude<Route, { page: "access" | "forgot" }>;
+
+function Page({ shown }: { shown: InnerRoute }): JSX.Element {
   switch (shown.page) {
     case "queue":
       return <QueuePage key={shown.id} id={shown.id} />;

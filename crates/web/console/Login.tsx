@@ -1,15 +1,22 @@
 // Owns logging in with e-mail address and password.
 import type { JSX } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 import { logIn, state } from "./model.ts";
 import { Logo } from "./Logo.tsx";
+import { hashOf } from "./route.ts";
 import { texts } from "./texts.ts";
 
-export function Login(): JSX.Element {
+/** `onBack` leads back to where logging in is but one of the choices. */
+export function Login({ onBack }: { onBack?: () => void }): JSX.Element {
   const { status, errorType } = state.value;
+  const first = useRef<HTMLInputElement>(null);
+  // The attribute `autofocus` is heeded once per document, and this may be the second form in it.
+  useEffect(() => first.current?.focus(), []);
   const isBusy = status === "connecting";
   return (
     <main class="login">
       <form
+        class="card"
         onSubmit={(event) => {
           event.preventDefault();
           const { email, password } = event.currentTarget.elements as unknown as Record<string, HTMLInputElement>;
@@ -25,7 +32,7 @@ export function Login(): JSX.Element {
         </div>
         <label>
           {texts.email}
-          <input name="email" type="email" autocomplete="username" required autofocus />
+          <input ref={first} name="email" type="email" autocomplete="username" required />
         </label>
         <label>
           {texts.password}
@@ -34,6 +41,12 @@ export function Login(): JSX.Element {
         <button type="submit" class="lv-button primary" disabled={isBusy}>
           {isBusy ? texts.loggingIn : texts.logIn}
         </button>
+        {onBack && (
+          <button type="button" class="lv-button" onClick={onBack}>
+            {texts.backToInvitation}
+          </button>
+        )}
+        <a href={hashOf({ page: "forgot" })}>{texts.forgot.link}</a>
       </form>
     </main>
   );

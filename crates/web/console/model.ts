@@ -9,6 +9,7 @@ import {
   tabSession,
   watchPage,
   type Conversation,
+  type EventOf,
   type Queue,
   type SessionParams,
   type State,
@@ -44,6 +45,12 @@ export const conversations = computed<Conversation[]>(() =>
   Object.values(state.value.conversations).sort((a, b) => lastTime(b) - lastTime(a)),
 );
 
+/** Who is logged in, also while the connection is away for a moment. */
+export const currentUser = computed(() => {
+  const { status, ready, user } = state.value;
+  return ready && (status === "online" || status === "reconnecting") ? user : null;
+});
+
 export const unread = computed(() => conversations.value.reduce((sum, conversation) => sum + conversation.unread, 0));
 
 export function start(): void {
@@ -69,13 +76,22 @@ export function logIn(email: string, password: string): void {
 }
 
 export function logOut(): void {
-  chat.close();
-  identity = null;
-  savedUser.save(null);
-  drafts.value = {};
-  chat = newChat();
-  state.value = chat.state.value;
+  leave();
   navigate({ page: "home" });
+}
+
+/** Leaves whatever session there is for another one, and waits until that is there. */
+export function openSession(params: SessionParams): Promise<void> {
+  leave();
+  identity = params;
+  chat.start();
+  return untilReady(chat);
+}
+
+/** Uses an access key to a channel up. Resolves to the channel's id. */
+export async function joinByKey(accessKey: string): Promise<string> {
+  const { event } = await chat.call("join_channel", { access_key: accessKey });
+  return (event as EventOf<"channel_joined">).channel_id;
 }
 
 export function takeOver(): void {
@@ -131,6 +147,27 @@ async function attempt(work: () => Promise<unknown>): Promise<void> {
       if (problem.value === text) problem.value = null;
     }, PROBLEM_SHOWN_MS);
   }
+}
+
+function leave(): void {
+  chat.close();
+  identity = null;
+  savedUser.save(null);
+  drafts.value = {};
+  chat = newChat();
+  state.value = chat.state.value;
+}
+
+function untilReady(opening: Chat): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = opening.state.subscribe(({ ready, status, errorType }) => {
+      const isOver = status === "refused" || status === "closed";
+      if (!ready && !isOver) return;
+      stop();
+      if (isOver) reject(new ActionError(errorType ?? "session_closed"));
+      else resolve();
+    });
+  });
 }
 
 function newChat(): Chat {

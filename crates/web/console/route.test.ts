@@ -7,6 +7,11 @@ it.each<Route>([
   { page: "queue", id: "q/1" },
   { page: "conversation", id: "c1" },
   { page: "accept", queueId: "q1", audienceId: "a1" },
+  { page: "access", key: "00k/%" },
+  { page: "forgot" },
 ])("%o", (route) => expect(parseRoute(hashOf(route))).toEqual(route));
 
 it("leads home from anywhere unknown", () => expect(parseRoute("#/x/accept/only")).toEqual({ page: "home" }));
+
+it("takes a link that was cut off as it is", () =>
+  expect(parseRoute("#/access/00k%")).toEqual({ page: "access", key: "00k%" }));

@@ -1,23 +1,7 @@
 // Owns the story of one conversation, played in two real browsers by clicks and keys alone.
-import { AxeBuilder } from "@axe-core/playwright";
 import { expect, test, type BrowserContext, type Locator, type Page } from "@playwright/test";
 import { BreakableLink } from "./breakableLink.ts";
-
-function required(name: string): string {
-  const value = process.env[name];
-  if (!value) throw new Error(`${name} is not set`);
-  return value;
-}
-
-async function picture(page: Page, name: string): Promise<void> {
-  const folder = process.env.LEVEE_SCREENSHOTS;
-  if (folder) await page.screenshot({ path: `${folder}/${test.info().project.name}-${name}.png` });
-}
-
-async function expectAccessible(page: Page): Promise<void> {
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`)).toEqual([]);
-}
+import { expectAccessible, picture, required } from "./looking.ts";
 
 const composer = (page: Page): Locator => page.getByRole("textbox", { name: "Your message" });
 const log = (page: Page): Locator => page.getByRole("log");
