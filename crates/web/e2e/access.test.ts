@@ -1,27 +1,29 @@
 // Owns what a link with an access key leads to, in a fresh browser by clicks and keys alone.
+import { on, once } from "node:events";
 import { expect, test, type Page } from "@playwright/test";
+import { WebSocket } from "ws";
 import { BreakableLink } from "./breakableLink.ts";
 import { expectAccessible, picture, required } from "./looking.ts";
 
 type Params = Record<string, unknown>;
 
-/** An action of the agent's own, without a session. */
+/** What answers an action in a session of the agent's own. */
 async function asAgent(action: string, params: Params): Promise<Params> {
-  const header = {
-    action,
-    ...params,
-    caller_type: "email",
-    caller_name: required("LEVEE_AGENT_EMAIL"),
-    caller_auth: required("LEVEE_AGENT_PASSWORD"),
-  };
-  const response = await fetch(`${required("LEVEE_URL")}/v2/call`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(header),
-  });
-  const event = (await response.json()) as Params;
-  expect(event.event, JSON.stringify(event)).not.toBe("error");
-  return event;
+  const socket = new WebSocket(`${required("LEVEE_URL").replace(/^http/, "ws")}/v2/socket`, "ninchat.com");
+  const events = on(socket, "message");
+  await once(socket, "open");
+  const session = { identity_type: "email", identity_name: required("LEVEE_AGENT_EMAIL"), message_types: [] };
+  socket.send(JSON.stringify({ action: "create_session", ...session, identity_auth: required("LEVEE_AGENT_PASSWORD") }));
+  for await (const [frame] of events) {
+    const event = JSON.parse(String(frame)) as Params;
+    expect(event.event, JSON.stringify(event)).not.toBe("error");
+    if (event.event === "session_created") socket.send(JSON.stringify({ action, ...params, action_id: 1 }));
+    if (event.action_id !== 1) continue;
+    socket.send(JSON.stringify({ action: "close_session" }));
+    socket.close();
+    return event;
+  }
+  throw new Error("the socket was closed");
 }
 
 async function keyTo(params: Params): Promise<string> {
