@@ -1,12 +1,13 @@
 // Owns the frame of what is shown outside of the console: one card in the middle, which says what it is about.
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { Logo } from "./Logo.tsx";
 
 export function Card({ title, children }: { title: string; children: ComponentChildren }): JSX.Element {
   const heading = useRef<HTMLHeadingElement>(null);
   // The card's content was replaced, and with it what had the focus: who can't see that hears the new heading.
-  useEffect(() => heading.current?.focus(), [title]);
+  // Not after the next paint: whoever is quick would be in the first field by then, and their keys would be lost.
+  useLayoutEffect(() => heading.current?.focus(), [title]);
   return (
     <main class="login">
       <div class="card">

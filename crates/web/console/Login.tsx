@@ -1,6 +1,6 @@
 // Owns logging in with e-mail address and password.
 import type { JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { logIn, state } from "./model.ts";
 import { Logo } from "./Logo.tsx";
 import { hashOf } from "./route.ts";
@@ -11,7 +11,7 @@ export function Login({ onBack }: { onBack?: () => void }): JSX.Element {
   const { status, errorType } = state.value;
   const first = useRef<HTMLInputElement>(null);
   // The attribute `autofocus` is heeded once per document, and this may be the second form in it.
-  useEffect(() => first.current?.focus(), []);
+  useLayoutEffect(() => first.current?.focus(), []);
   const isBusy = status === "connecting";
   return (
     <main class="login">

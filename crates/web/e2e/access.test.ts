@@ -31,7 +31,7 @@ async function keyTo(params: Params): Promise<string> {
 }
 
 const open = (page: Page, key: string, server = required("LEVEE_URL")) => page.goto(`${server}/console/#/access/${key}`);
-const heading = (page: Page, name: string | RegExp) => page.getByRole("heading", { level: 1, name });
+const heading = (page: Page, name: string | RegExp) => page.getByRole("heading", { level: 1, name, exact: true });
 
 test("an invitation lets one guest in", async ({ page }) => {
   const { channel_id } = await asAgent("create_channel", { channel_attrs: { name: "Night shift" } });
@@ -42,7 +42,13 @@ test("an invitation lets one guest in", async ({ page }) => {
   await expectAccessible(page);
   await picture(page, "access-1-invited");
   await page.getByRole("button", { name: "Log in and join" }).click();
-  await page.getByRole("button", { name: "Back to the invitation" }).click();
+  const focused = await page.getByRole("button", { name: "Back to the invitation" }).evaluate(async (button: HTMLElement) => {
+    button.click();
+    await Promise.resolve();
+    return document.activeElement?.textContent;
+  });
+  // Already, not after the next paint: by then somebody quick writes, and would lose what they wrote.
+  expect(focused).toBe("You are invited");
   await page.keyboard.press("Tab");
   await page.keyboard.type("Gwen");
   await page.keyboard.press("Enter");

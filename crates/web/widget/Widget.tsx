@@ -1,6 +1,6 @@
 // Owns the widget's frame: the launcher, the window, and which view is inside.
 import type { JSX } from "preact";
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { ChatIcon, MinimiseIcon } from "../ui/icons.tsx";
 import { texts as shared } from "../ui/texts.ts";
 import { viewOf, type WidgetModel, type WidgetState } from "./model.ts";
@@ -17,7 +17,7 @@ export function Widget({ model }: { model: WidgetModel }): JSX.Element | null {
 
   useLayoutEffect(() => model.state.subscribe(setState), [model]);
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     const isOpen = windowState === "open";
     // Focus follows the visitor's own opening and closing, but a page that loads open keeps its focus.
     if (wasOpen.current !== null && isOpen) panel.current?.focus();
