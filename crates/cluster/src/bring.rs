@@ -88,8 +88,7 @@ fn is_ours(action: &Action) -> bool {
     }
 }
 
-/// The access key that an action is decided by: of the actions that carry one, these name nothing else that would
-/// tell whose matter they are.
+/// The access key by which it is looked up who decides an action.
 fn key_of(action: &Action) -> Option<&str> {
     if let Action::Access(AccessAction::DescribeAccess(of)) = action {
         return Some(&of.access_key);

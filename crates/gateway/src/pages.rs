@@ -1,7 +1,7 @@
 //! The console, the widget and the demo shop.
 
 use crate::Shared;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 
 /// What the console may load and do: nothing from elsewhere, and nobody may frame it.
 const CONSOLE_POLICY: &str = "default-src 'self'; img-src 'self' data: blob: https:; connect-src 'self' ws: wss:; \
@@ -47,17 +47,21 @@ pub(crate) async fn shop(context: web::Data<Shared>) -> HttpResponse {
 
 fn file(request: &HttpRequest, path: &str) -> HttpResponse {
     let Some(page) = levee_web::page(path) else { return HttpResponse::NotFound().finish() };
-    let etag = format!("\"{}\"", page.etag);
-    let known =
-        request.headers().get("if-none-match").is_some_and(|value| value.as_bytes() == etag.as_bytes());
-    let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    let (mut response, is_known) = tagged(request, &page.etag);
     let caching = if page.immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
-    response
-        .insert_header(("cache-control", caching))
-        .insert_header(("etag", etag))
-        .insert_header(("x-content-type-options", "nosniff"));
-    if known {
+    response.insert_header(("cache-control", caching)).insert_header(("x-content-type-options", "nosniff"));
+    if is_known {
         return response.finish();
     }
     response.content_type(page.content_type).body(page.body.into_owned())
+}
+
+/// Begins to answer with something that has a tag, and whether the client has it already: then it is not sent.
+pub(crate) fn tagged(request: &HttpRequest, tag: &str) -> (HttpResponseBuilder, bool) {
+    let etag = format!("\"{tag}\"");
+    let known = request.headers().get("if-none-match");
+    let is_known = known.is_some_and(|value| value.as_bytes() == etag.as_bytes());
+    let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    response.insert_header(("etag", etag));
+    (response, is_known)
 }

@@ -1,6 +1,7 @@
 //! `GET /config/KEY`: the configuration of a site, from which widgets and apps start.
 
 use crate::Shared;
+use crate::pages::tagged;
 use actix_web::{HttpRequest, HttpResponse, web};
 use levee_proto::ids;
 use serde_json::Value;
@@ -20,14 +21,9 @@ pub(crate) async fn configuration(
     let (mut response, body) = match site {
         Some(Ok(Some(config))) => {
             let body = Value::Object(config).to_string();
-            let etag = format!("\"{}\"", ids::digest(&body));
-            let known = request
-                .headers()
-                .get("if-none-match")
-                .is_some_and(|value| value.as_bytes() == etag.as_bytes());
-            let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-            response.insert_header(("cache-control", CACHED)).insert_header(("etag", etag));
-            (response, (!known).then_some(body))
+            let (mut response, is_known) = tagged(&request, &ids::digest(&body));
+            response.insert_header(("cache-control", CACHED));
+            (response, (!is_known).then_some(body))
         }
         Some(Ok(None)) => (HttpResponse::NotFound(), None),
         Some(Err(_)) | None => {

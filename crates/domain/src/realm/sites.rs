@@ -35,10 +35,14 @@ fn absent(id: &Id, key: &str) -> Rejection {
 impl Realm {
     /// The row that a decision about a site looks at.
     pub(super) fn wants_site(&self, actor: &Actor, action: &RealmAction) -> Option<Wanted> {
-        let key = match action {
-            RealmAction::UpdateSite(update) if update.site_config.is_none() => &update.site_key,
-            RealmAction::DescribeSites(describe) => describe.site_key.as_ref()?,
-            _ => return None,
+        let key = if let RealmAction::DescribeSites(describe) = action {
+            describe.site_key.as_ref()?
+        } else if let RealmAction::UpdateSite(update) = action
+            && update.site_config.is_none()
+        {
+            &update.site_key
+        } else {
+            return None;
         };
         let (key, _) = self.sites.get_key_value(key)?;
         let range = Range { prefix: key.clone(), after: Id::default(), limit: 1 };
