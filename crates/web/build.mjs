@@ -29,7 +29,27 @@ await build({
   },
 });
 
+// What shows files is loaded by the widget when there are some. Its own name stays, what it loads is named by content.
+await build({
+  ...shared,
+  root: here("widget"),
+  base: "./",
+  build: {
+    outDir: here("dist/widget"),
+    emptyOutDir: false,
+    target: "es2022",
+    modulePreload: false,
+    rollupOptions: {
+      input: here("widget/files.tsx"),
+      preserveEntrySignatures: "strict",
+      output: { entryFileNames: "files.js", chunkFileNames: "assets/[name]-[hash].js" },
+    },
+  },
+});
+
 cpSync(here("demo"), here("dist/demo"), { recursive: true });
 
-const size = gzipSync(readFileSync(here("dist/widget.js"))).length;
-console.log(`widget.js: ${(size / 1000).toFixed(1)} kB gzipped`);
+for (const name of ["widget.js", "widget/files.js"]) {
+  const size = gzipSync(readFileSync(here(`dist/${name}`))).length;
+  console.log(`${name}: ${(size / 1000).toFixed(2)} kB gzipped`);
+}

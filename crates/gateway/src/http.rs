@@ -35,6 +35,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig, context: Shared, arbiter: 
         .route("/readyz", web::get().to(ready))
         .route("/metrics", web::get().to(metrics))
         .route("/widget.js", web::get().to(pages::widget))
+        .route("/widget/{path:.*}", web::get().to(pages::widget_part))
         .route("/demo", web::get().to(|| redirect("/demo/")))
         .route("/demo/", web::get().to(pages::shop))
         .route("/console", web::get().to(|| redirect("/console/")))

@@ -1,6 +1,7 @@
 //! The console, the widget and the demo shop.
 
 use crate::Shared;
+use actix_web::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 
 /// What the console may load and do: nothing from elsewhere, and nobody may frame it.
@@ -28,6 +29,14 @@ pub(crate) async fn console(request: HttpRequest, path: web::Path<String>) -> Ht
 /// Answers `GET /widget.js`, which any page may load.
 pub(crate) async fn widget(request: HttpRequest) -> HttpResponse {
     file(&request, "widget.js")
+}
+
+/// Answers `GET /widget/…`: what the widget loads later. Those are modules, which a browser takes from another
+/// origin only if that says so.
+pub(crate) async fn widget_part(request: HttpRequest, path: web::Path<String>) -> HttpResponse {
+    let mut response = file(&request, &format!("widget/{path}"));
+    response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    response
 }
 
 /// Answers `GET /demo/`: the shop page, with the demo's realm.

@@ -1,12 +1,13 @@
 // Owns a conversation's page: who it is with, their data, the messages, writing, and ending it.
 import type { JSX } from "preact";
 import { useRef } from "preact/hooks";
-import { isEnded, type Conversation } from "../client/src/index.ts";
+import { filesOf, isEnded, type Conversation } from "../client/src/index.ts";
 import { Composer } from "../ui/Composer.tsx";
+import { FileCards } from "../ui/FileCards.tsx";
 import { MessageList } from "../ui/MessageList.tsx";
 import { BackLink } from "./BackLink.tsx";
 import { CustomerData } from "./CustomerData.tsx";
-import { drafts, endConversation, hideConversation, loadOlder, resend, send, state, write } from "./model.ts";
+import { drafts, endConversation, fileLinks, hideConversation, loadOlder, resend, send, state, write } from "./model.ts";
 import { customerId, customerName, nameIn, presence } from "./people.ts";
 import { PresenceDot } from "./Sidebar.tsx";
 import { texts } from "./texts.ts";
@@ -29,6 +30,7 @@ export function ConversationPage({ id }: { id: string }): JSX.Element {
         nameOf={(userId, writtenAs) => nameIn(conversation, userId, writtenAs)}
         onRetry={(messageId) => resend(id, messageId)}
         onOlder={() => loadOlder(id)}
+        renderFiles={(message) => <FileCards files={filesOf(message)} links={fileLinks()} />}
       >
         <p class="lv-info">{texts.accepted(name, queueName)}</p>
       </MessageList>

@@ -2,6 +2,7 @@
 import { render } from "preact";
 import "../ui/tokens.css";
 import "../ui/chat.css";
+import "../ui/files.css";
 import { App } from "./App.tsx";
 import "./console.css";
 import { start } from "./model.ts";

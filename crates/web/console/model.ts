@@ -3,6 +3,7 @@ import { computed, effect, signal } from "@preact/signals";
 import {
   ActionError,
   Chat,
+  FileLinks,
   initialState,
   siteUser,
   socketUrl,
@@ -33,6 +34,7 @@ const savedUser = siteUser("levee.console.user");
 /** Kept in memory only: lets the page begin a new session if the server lost the present one. */
 let identity: SessionParams | null = null;
 let chat = newChat();
+let links = new FileLinks(chat, location.origin);
 
 export const queues = computed<Queue[]>(() =>
   Object.values(state.value.queues)
@@ -115,6 +117,11 @@ export async function hideConversation(id: string): Promise<void> {
   if (route.value.page === "conversation" && route.value.id === id) navigate({ page: "home" });
 }
 
+/** Where this session's files are. */
+export function fileLinks(): FileLinks {
+  return links;
+}
+
 export function write(id: string, text: string): void {
   drafts.value = { ...drafts.value, [id]: text };
   chat.typed(id, text);
@@ -155,6 +162,7 @@ function leave(): void {
   savedUser.save(null);
   drafts.value = {};
   chat = newChat();
+  links = new FileLinks(chat, location.origin);
   state.value = chat.state.value;
 }
 

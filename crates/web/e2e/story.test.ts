@@ -1,18 +1,11 @@
 // Owns the story of one conversation, played in two real browsers by clicks and keys alone.
-import { expect, test, type BrowserContext, type Locator, type Page } from "@playwright/test";
+import { expect, test, type BrowserContext, type Page } from "@playwright/test";
 import { BreakableLink } from "./breakableLink.ts";
+import { composer, log, write } from "./conversation.ts";
 import { expectAccessible, picture, required } from "./looking.ts";
-
-const composer = (page: Page): Locator => page.getByRole("textbox", { name: "Your message" });
-const log = (page: Page): Locator => page.getByRole("log");
 
 async function expectOnce(page: Page, text: string): Promise<void> {
   await expect(log(page).getByText(text, { exact: true })).toHaveCount(1);
-}
-
-async function write(page: Page, text: string): Promise<void> {
-  await composer(page).fill(text);
-  await composer(page).press("Enter");
 }
 
 async function lose(link: BreakableLink, context: BrowserContext): Promise<void> {

@@ -1,11 +1,11 @@
 // Owns showing a conversation: the log of messages, who is writing, and staying at its end while it grows.
 import type { ComponentChildren, JSX } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
-import type { Conversation, Message } from "../client/src/state.ts";
+import { hasFiles, messageText, type Conversation, type Message } from "../client/src/state.ts";
 import { LinkedText } from "./LinkedText.tsx";
 import { texts } from "./texts.ts";
 import { clockTime, dayName } from "./time.ts";
-import { spokenText, timeline, type Group, type NameOf, type Side } from "./timeline.ts";
+import { timeline, type Group, type NameOf, type Side } from "./timeline.ts";
 
 export interface MessageListProps {
   conversation: Conversation;
@@ -14,6 +14,8 @@ export interface MessageListProps {
   nameOf: NameOf;
   onRetry: (messageId: string) => void;
   onOlder: () => void;
+  /** Draws the files of a message that has some. */
+  renderFiles: (message: Message) => ComponentChildren;
   /** Stands before the first message. */
   children?: ComponentChildren;
 }
@@ -22,8 +24,9 @@ export interface MessageListProps {
 const NEAR_END = 80;
 
 export function MessageList(props: MessageListProps): JSX.Element {
-  const { conversation, selfId, side, nameOf, onRetry, onOlder, children } = props;
+  const { conversation, selfId, side, nameOf, onRetry, onOlder, renderFiles, children } = props;
   const log = useRef<HTMLDivElement>(null);
+  const rows = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
   const before = useRef<{ first?: string; height: number; last?: string }>({ height: 0 });
   const { messages } = conversation;
@@ -40,12 +43,13 @@ export function MessageList(props: MessageListProps): JSX.Element {
   }, [messages, conversation.writingSince]);
 
   useLayoutEffect(() => {
-    // A composer that grows or a keyboard that opens takes room from the log.
+    // A composer that grows or a keyboard that opens takes room from the log, and files that are drawn need more of it.
     const element = log.current!;
     const observer = new ResizeObserver(() => {
       if (atEnd.current) element.scrollTop = element.scrollHeight;
     });
     observer.observe(element);
+    observer.observe(rows.current!);
     return () => observer.disconnect();
   }, []);
 
@@ -57,24 +61,28 @@ export function MessageList(props: MessageListProps): JSX.Element {
   return (
     <>
       <div class="lv-log" role="log" aria-live="polite" aria-label={texts.messages} tabIndex={0} ref={log} onScroll={onScroll}>
-        {conversation.hasOlder && (
-          <button type="button" class="lv-button small lv-older" onClick={onOlder}>
-            {texts.older}
-          </button>
-        )}
-        {children}
-        {timeline(conversation, selfId, side, nameOf).map((row) => {
-          if (row.kind === "day") return <div class="lv-day" key={row.key}>{dayName(row.time)}</div>;
-          if (row.kind === "info") return <div class="lv-info" key={row.key}>{row.text}</div>;
-          return <MessageGroup key={row.key} group={row} onRetry={onRetry} />;
-        })}
+        <div class="lv-rows" ref={rows}>
+          {conversation.hasOlder && (
+            <button type="button" class="lv-button small lv-older" onClick={onOlder}>
+              {texts.older}
+            </button>
+          )}
+          {children}
+          {timeline(conversation, selfId, side, nameOf).map((row) => {
+            if (row.kind === "day") return <div class="lv-day" key={row.key}>{dayName(row.time)}</div>;
+            if (row.kind === "info") return <div class="lv-info" key={row.key}>{row.text}</div>;
+            return <MessageGroup key={row.key} group={row} onRetry={onRetry} renderFiles={renderFiles} />;
+          })}
+        </div>
       </div>
       <TypingLine conversation={conversation} selfId={selfId} nameOf={nameOf} />
     </>
   );
 }
 
-function MessageGroup({ group, onRetry }: { group: Group; onRetry: (messageId: string) => void }): JSX.Element {
+type HowDrawn = Pick<MessageListProps, "onRetry" | "renderFiles">;
+
+function MessageGroup({ group, ...how }: { group: Group } & HowDrawn): JSX.Element {
   const last = group.messages.at(-1)!;
   return (
     <div class={group.own ? "lv-group own" : "lv-group"}>
@@ -82,19 +90,23 @@ function MessageGroup({ group, onRetry }: { group: Group; onRetry: (messageId: s
         <b>{group.own ? texts.you : group.name}</b> <time>{clockTime(group.time)}</time>
       </div>
       {group.messages.map((message) => (
-        <Bubble key={message.id} message={message} onRetry={onRetry} />
+        <Bubble key={message.id} message={message} {...how} />
       ))}
       {last.delivery === "pending" && <div class="lv-delivery">{texts.sending}</div>}
     </div>
   );
 }
 
-function Bubble({ message, onRetry }: { message: Message; onRetry: (messageId: string) => void }): JSX.Element {
+function Bubble({ message, onRetry, renderFiles }: { message: Message } & HowDrawn): JSX.Element {
+  const text = messageText(message);
   return (
     <>
-      <div class={message.delivery ? `lv-bubble ${message.delivery}` : "lv-bubble"}>
-        <LinkedText text={spokenText(message)} />
-      </div>
+      {(text !== "" || !hasFiles(message)) && (
+        <div class={message.delivery ? `lv-bubble ${message.delivery}` : "lv-bubble"}>
+          <LinkedText text={text} />
+        </div>
+      )}
+      {hasFiles(message) && <div class="lv-files">{renderFiles(message)}</div>}
       {message.delivery === "failed" && (
         <div class="lv-delivery failed">
           {texts.failed}{" "}

@@ -70,7 +70,8 @@ describe("a timeline", () => {
 
 it("files are shown by name", () => {
   const files = [{ file_id: "f", file_attrs: { name: "a.png" } }];
-  expect(spokenText(message(1, "me", { text: "see", files }))).toBe("see\nFile: a.png");
+  const sent = message(1, "me", { text: "see", files }, { type: "ninchat.com/file" });
+  expect(spokenText(sent)).toBe("see\nFile: \u2068a.png\u2069");
 });
 
 it.each([

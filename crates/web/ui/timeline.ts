@@ -1,4 +1,5 @@
 // Owns how a conversation's messages are arranged for reading: days, groups by author, quiet lines. Pure.
+import { filesOf, shownName } from "../client/src/files.ts";
 import { isSpeech, messageText, type Conversation, type Message } from "../client/src/state.ts";
 import { texts } from "./texts.ts";
 
@@ -61,12 +62,11 @@ export function timeline(
   return rows;
 }
 
-/** The text of a spoken message as it is shown. */
+/** A spoken message in words alone, its files by their names. */
 export function spokenText(message: Message): string {
   const text = messageText(message);
-  const { files } = message.content;
-  if (!Array.isArray(files)) return text;
-  const names = (files as { file_attrs?: { name?: string } }[]).map((file) => texts.file(file.file_attrs?.name ?? "?"));
+  // Isolated, so that a name's direction doesn't turn what stands around it.
+  const names = filesOf(message).map(({ attrs }) => texts.file(`\u2068${shownName(attrs)}\u2069`));
   return [...(text ? [text] : []), ...names].join("\n");
 }
 

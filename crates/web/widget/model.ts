@@ -17,6 +17,7 @@ import {
   type State,
   type WireEvent,
 } from "../client/src/index.ts";
+import type { Host } from "./files.tsx";
 import { pageMetadata } from "./pageMetadata.ts";
 import { texts } from "./texts.ts";
 
@@ -72,6 +73,11 @@ export class WidgetModel {
     document.addEventListener("visibilitychange", () => this.look());
     // A session of this tab is taken up again, so that a minimised chat still counts what arrives.
     if (this.chat.hasSession || this.isOpen) this.chat.start();
+  }
+
+  /** What the part that shows files asks. */
+  get host(): Host {
+    return { chat: this.chat, server: this.options.address };
   }
 
   get title(): string {

@@ -30,4 +30,5 @@ export const texts = {
   } as Record<string, string>,
   requestFailed: "That didn't work. Please try again.",
   agent: "Agent",
+  fileSent: "A file was sent",
 };

@@ -4,6 +4,7 @@ import { isEnded, memberName, type Conversation, type Queue } from "../client/sr
 import { Composer } from "../ui/Composer.tsx";
 import { ChevronIcon } from "../ui/icons.tsx";
 import { MessageList } from "../ui/MessageList.tsx";
+import { LazyFiles } from "./LazyFiles.tsx";
 import { offeredQueues, type WidgetModel, type WidgetState } from "./model.ts";
 import { texts } from "./texts.ts";
 
@@ -100,6 +101,7 @@ export function ConversationView({
         nameOf={(userId, writtenAs) => memberName(conversation, userId) ?? writtenAs ?? texts.agent}
         onRetry={(messageId) => model.resend(conversation, messageId)}
         onOlder={() => model.loadOlder(conversation)}
+        renderFiles={(message) => <LazyFiles message={message} host={model.host} />}
       >
         <p class="lv-info">{texts.started}</p>
       </MessageList>

@@ -2,6 +2,7 @@
 export * from "./browser.ts";
 export { callOnce } from "./call.ts";
 export * from "./chat.ts";
+export { fileAttrs, FileLinks, filesOf, shownName, type FileLink, type FileRef } from "./files.ts";
 export type { ConnectionStatus, SessionParams, SessionStore } from "./connection.ts";
 export { Observable } from "./observable.ts";
 export { ActionError } from "./pending.ts";

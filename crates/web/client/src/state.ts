@@ -86,6 +86,11 @@ export function isSpeech(message: Message): boolean {
   );
 }
 
+/** What files they are is a matter of whoever shows them. */
+export function hasFiles({ type, content }: Message): boolean {
+  return type === "ninchat.com/file" && Array.isArray(content.files);
+}
+
 export function messageText(message: Message): string {
   return typeof message.content.text === "string" ? message.content.text : "";
 }

@@ -39,6 +39,14 @@ export interface RealmAttrs {
   name?: string;
 }
 
+/** A file as its message and the server describe it. */
+export interface FileAttrs {
+  name?: string;
+  type?: string;
+  size?: number;
+  thumbnail?: { width: number; height: number };
+}
+
 export interface ChannelMember {
   user_attrs: UserAttrs;
   member_attrs: MemberAttrs;
@@ -122,6 +130,8 @@ export interface EventParams {
     history_length?: number;
   };
   message_updated: { channel_id?: string; message_id: string; message_hidden?: boolean };
+  /** `url_expiry` is in seconds since 1970. */
+  file_found: { file_id: string; file_attrs: FileAttrs; file_url: string; thumbnail_url?: string; url_expiry: number };
   access_found: {
     access_type: string;
     user_id?: string;
@@ -182,6 +192,7 @@ export interface ActionParams {
     history_length?: number;
     history_order?: 1 | -1;
   };
+  describe_file: { file_id: string };
   describe_access: { access_key: string };
   verify_identity: { access_key: string; identity_accept: boolean };
   reset_identity_auth: { access_key: string; identity_auth_new: string };
