@@ -4,15 +4,17 @@
 //! when a session comes back, the missing records are read from the store. A publish is never needed
 //! for truth, only for speed.
 
+mod behind;
+
 use crate::hub::Hub;
 use crate::letter::{Attach, Attached, Job, Letter, LineUp, Publish, Seat};
-use crate::publish::{self, Shown};
+use crate::publish::Shown;
 use crate::session::{SessionActor, SessionMessage};
 use actix::prelude::*;
 use levee_domain::view::{Effect, Stream, View, roles::Roles};
 use levee_domain::{Command, roles};
 use levee_proto::{Body, Id};
-use levee_store::{Read, Shard};
+use levee_store::Shard;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -55,6 +57,9 @@ struct Follower {
     unsure: bool,
     /// Reads from the store.
     reading: bool,
+    /// Its user is out of the stream, says the owner, and it has not heard how: it is shown what it missed up to
+    /// that, and nothing of what came after.
+    leaving: bool,
     /// The position in a queue that was shown last.
     position: u64,
 }
@@ -128,6 +133,7 @@ impl Hub {
                     asking: true,
                     unsure: false,
                     reading: false,
+                    leaving: false,
                     position: 0,
                 });
             }
@@ -180,6 +186,7 @@ impl Hub {
                         if follower.next == 0 {
                             follower.next = attached.head + 1;
                         }
+                        follower.leaving = attached.roles == 0 && follower.next <= attached.head;
                         follower.address.clone()
                     })
                 }
@@ -191,6 +198,7 @@ impl Hub {
         let Some(address) = address else { return };
         if address.try_send(SessionMessage::Attached(Box::new(attached))).is_err() {
             self.shared.metrics.drop("session_mailbox");
+            self.follows.with(&stream, &session, |follower| follower.unsure = true);
         }
         self.catch_up(&stream, &session);
     }
@@ -209,7 +217,7 @@ impl Hub {
                 for follower in &mut follow.followers {
                     let asks = publish.asker.as_ref().is_some_and(|asker| asker.id == follower.session);
                     if publish.seq == 0 {
-                        if !follower.asking {
+                        if follower.is_in() {
                             served |= asks;
                             follower.show(publish);
                         }
@@ -220,7 +228,7 @@ impl Hub {
                         continue;
                     }
                     served |= asks;
-                    if follower.asking || follower.reading {
+                    if !follower.is_in() || follower.reading {
                         continue;
                     }
                     if publish.seq > follower.next {
@@ -256,91 +264,13 @@ impl Hub {
         }
     }
 
-    /// Reads what a follower has missed.
-    pub(crate) fn catch_up(self: &Rc<Self>, stream: &Stream, session: &Id) {
-        let behind = {
-            let mut streams = self.follows.streams.borrow_mut();
-            let Some(follow) = streams.get_mut(stream) else { return };
-            let head = follow.head;
-            let Some(f) = follow.followers.iter_mut().find(|f| f.session == *session) else { return };
-            let behind = !f.asking && !f.reading && f.next <= head;
-            f.reading |= behind;
-            behind
-        };
-        if behind {
-            let (hub, stream, session) = (self.clone(), stream.clone(), session.clone());
-            actix::spawn(async move { hub.read_behind(&stream, &session).await });
-        }
-    }
-
-    /// A stream has come to a record, says the store.
-    pub(crate) fn has_come_to(self: &Rc<Self>, stream: &Stream, head: u64) {
-        let sessions: Vec<Id> = {
-            let mut streams = self.follows.streams.borrow_mut();
-            let Some(follow) = streams.get_mut(stream) else { return };
-            follow.head = follow.head.max(head);
-            follow.followers.iter().map(|follower| follower.session.clone()).collect()
-        };
-        for session in sessions {
-            self.catch_up(stream, &session);
-        }
-    }
-
-    async fn read_behind(self: &Rc<Self>, stream: &Stream, session: &Id) {
-        loop {
-            let Some(next) = self.follows.with(stream, session, |f| f.next) else { return };
-            self.shared.metrics.catch_up.inc();
-            let records = self.shared.store.read(Read::after(stream.key(), next - 1, PAGE)).await;
-            let records = match records {
-                Ok(records) => records,
-                Err(error) => {
-                    tracing::warn!(%error, %stream, "reading what was missed failed; trying again");
-                    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-                    continue;
-                }
-            };
-            let read = records.len();
-            for record in records {
-                let publish = publish::replay(stream, &record);
-                loop {
-                    let shown = self.follows.with(stream, session, |f| {
-                        let leaves = f.show(&publish)?;
-                        f.next = record.seq + 1;
-                        Some(leaves)
-                    });
-                    match shown {
-                        None => return,
-                        Some(Some(true)) => return self.unfollow(stream, session),
-                        Some(Some(false)) => break,
-                        Some(None) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
-                    }
-                }
-            }
-            if read == PAGE {
-                continue;
-            }
-            // Whatever was published meanwhile is in the store by now.
-            let more = {
-                let mut streams = self.follows.streams.borrow_mut();
-                let Some(follow) = streams.get_mut(stream) else { return };
-                let head = follow.head;
-                let Some(f) = follow.followers.iter_mut().find(|f| f.session == *session) else { return };
-                f.reading = f.next <= head && read > 0;
-                f.reading
-            };
-            if !more {
-                return;
-            }
-        }
-    }
-
     /// Tells those who wait their positions, members and watchers how long the line is.
     pub(crate) fn line_up(self: &Rc<Self>, line: &LineUp) {
         let mut streams = self.follows.streams.borrow_mut();
         let Some(follow) = streams.get_mut(&line.stream) else { return };
         let positions: HashMap<&Id, u64> =
             line.users.iter().enumerate().map(|(at, user)| (user, at as u64 + 1)).collect();
-        for follower in follow.followers.iter_mut().filter(|f| !f.asking) {
+        for follower in follow.followers.iter_mut().filter(|f| f.is_in()) {
             let body = match positions.get(&follower.user) {
                 Some(position) if *position != follower.position => {
                     follower.position = *position;
@@ -404,6 +334,11 @@ impl Hub {
 }
 
 impl Follower {
+    /// Whether its owner has said that it is in the stream.
+    fn is_in(&self) -> bool {
+        !self.asking && !self.leaving
+    }
+
     /// Shows a publish. `None` if the session's mailbox is full; else whether it leaves the stream.
     fn show(&mut self, publish: &Publish) -> Option<bool> {
         let mut shown = Vec::new();

@@ -113,6 +113,39 @@ async fn a_session_whose_node_crashed_goes_on_from_its_cursors() {
 }
 
 #[actix::test]
+async fn who_was_removed_while_their_node_was_gone_hears_what_came_before_and_that() {
+    let cluster = Cluster::start(3).await;
+    let mut owner = cluster.person(0, "owner").await;
+    let mut member = cluster.person(1, "member").await;
+    let create = json!({"action": "create_channel", "channel_attrs": {"name": "C"}});
+    let channel = owner.ask(create, &[]).await.str("channel_id");
+    member.ask(json!({"action": "join_channel", "channel_id": channel}), &[]).await;
+    owner.say(&channel, "0");
+    assert_eq!(texts(&mut member, 1).await, numbers(0..1));
+    member.acknowledge();
+    // Cursors are written behind.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    cluster.nodes[1].kill();
+    cluster.network.leave("node-1");
+    cluster.settle().await;
+    owner.say(&channel, "1");
+    let remove = json!({"action": "remove_member", "channel_id": channel, "user_id": member.user});
+    assert_eq!(owner.ask(remove, &[]).await.name(), "channel_member_parted");
+    let last = owner.say(&channel, "2");
+    owner.find(|event| event.header["action_id"] == last).await;
+    member.resume(&cluster.nodes[2]).await;
+    let parted = member.named("channel_parted").await;
+    assert_eq!((parted.str("channel_id"), parted.str("event_cause")), (channel.clone(), "member_remove".into()));
+    let heard = member.passed.iter().filter(|event| event.name() == "message_received");
+    assert_eq!(heard.map(support::Event::text).collect::<Vec<_>>(), numbers(1..2));
+    member.acknowledge();
+    // An answer from the channel's owner comes after whatever else it would have sent.
+    let absent = member.ask(json!({"action": "load_history", "channel_id": channel}), &[]).await;
+    assert_eq!(absent.name(), "error", "{}", absent.header);
+    assert!(member.passed.iter().all(|event| event.name() != "message_received" || event.text() != "2"));
+}
+
+#[actix::test]
 async fn what_gets_lost_between_nodes_is_sent_again_in_order() {
     let cluster = Cluster::start(3).await;
     let (mut customer, mut agent, channel) = talk(&cluster, 0, 1).await;

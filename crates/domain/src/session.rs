@@ -73,7 +73,8 @@ struct Mark {
     /// Acknowledging this event covers the record.
     event_id: u64,
     stream: Stream,
-    seq: u64,
+    /// The record; none where the user leaves the stream.
+    seq: Option<u64>,
 }
 
 /// A session's state, apart from whom it belongs to.
@@ -165,19 +166,31 @@ impl Session {
 
     /// Notes that a record was dealt with, whether or not it showed an event.
     pub fn mark(&mut self, stream: &Stream, seq: u64) {
+        self.note(stream, Some(seq));
+    }
+
+    /// Notes that the user left a stream: once the client knows that, its cursor is no use any more.
+    pub fn leave(&mut self, stream: &Stream) {
+        self.note(stream, None);
+    }
+
+    fn note(&mut self, stream: &Stream, seq: Option<u64>) {
         if self.last == self.acknowledged {
-            self.advance(stream, seq);
-        } else if let Some(mark) =
-            self.marks.back_mut().filter(|mark| mark.event_id == self.last && mark.stream == *stream)
-        {
-            mark.seq = mark.seq.max(seq);
-        } else {
-            self.marks.push_back(Mark { event_id: self.last, stream: stream.clone(), seq });
+            return self.advance(stream, seq);
+        }
+        let last = self.marks.back_mut().filter(|mark| mark.event_id == self.last && mark.stream == *stream);
+        match (last, seq) {
+            (Some(Mark { seq: Some(marked), .. }), Some(seq)) => *marked = seq.max(*marked),
+            _ => self.marks.push_back(Mark { event_id: self.last, stream: stream.clone(), seq }),
         }
     }
 
     /// A cursor never goes back: an entry that is announced once more stands before what came since.
-    fn advance(&mut self, stream: &Stream, seq: u64) {
+    fn advance(&mut self, stream: &Stream, seq: Option<u64>) {
+        let Some(seq) = seq else {
+            self.cursors_changed |= self.cursors.remove(stream).is_some();
+            return;
+        };
         let cursor = self.cursors.or_default(stream);
         if *cursor < seq {
             *cursor = seq;
@@ -330,8 +343,8 @@ impl Session {
 
     /// Up to where records of a stream were dealt with, acknowledged or not.
     pub fn position(&self, stream: &Stream) -> Option<u64> {
-        let marked = self.marks.iter().filter(|mark| mark.stream == *stream).map(|mark| mark.seq).max();
-        self.cursor(stream).max(marked)
+        let marks = self.marks.iter().filter(|mark| mark.stream == *stream);
+        marks.fold(self.cursor(stream), |position, mark| mark.seq.map(|seq| position.unwrap_or_default().max(seq)))
     }
 
     /// Whether an action waits for its reply.

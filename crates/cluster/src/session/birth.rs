@@ -8,7 +8,7 @@ use levee_domain::user::{Entered, FOLLOWS, READ};
 use levee_domain::view::{Kind, Stream};
 use levee_proto::{ErrorType, Id, Object, Rejection, Text, events};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl SessionActor {
     /// Attaches to the user; the rest follows from the answer.
@@ -53,6 +53,7 @@ impl SessionActor {
             Birth::Again { parked, looks_on } => {
                 self.take_up(parked);
                 self.look_on_again(looks_on);
+                self.ask_how_it_ended(&follows);
                 for (stream, how) in follows {
                     let known = self.follows.get(&stream).filter(|known| known.entered >= how.seq);
                     match self.machine.position(&stream) {
@@ -88,6 +89,20 @@ impl SessionActor {
             if let Some(entered) = watched {
                 self.watch(&stream, entered);
             }
+        }
+    }
+
+    /// Asks about streams that the client knows, and its user is not in any more: it has not heard how that came.
+    fn ask_how_it_ended(&mut self, follows: &[(Stream, Entered)]) {
+        let user = Stream::user(&self.user);
+        let known: BTreeSet<_> = self.machine.cursors().keys().chain(self.follows.keys()).cloned().collect();
+        let ended = |stream: &Stream| {
+            let looks_on = self.follows.get(stream).is_some_and(|following| following.watched);
+            *stream != user && !looks_on && !follows.iter().any(|(other, _)| other == stream)
+        };
+        for stream in known.into_iter().filter(ended).collect::<Vec<_>>() {
+            let entered = self.follows.get(&stream).map(|following| following.entered);
+            self.follow(&stream, self.machine.position(&stream).or(entered));
         }
     }
 

@@ -16,6 +16,7 @@ use std::sync::Arc;
 impl SessionActor {
     /// Takes in what is seen of a stream.
     pub(super) fn seen(&mut self, stream: &Stream, seq: u64, shown: Vec<Shown>, ctx: &mut Context<Self>) {
+        let mut leaves = false;
         for item in shown {
             // An owner that was asked twice answers twice.
             if let Some(action_id) = item.action_id.filter(|id| seq > 0 && !self.machine.awaits(*id))
@@ -32,10 +33,13 @@ impl SessionActor {
                 }
                 Effect::Quit { stream: other } => {
                     if self.hub.roles_in(&other, &self.id).is_some_and(|has| has & roles::MEMBER == 0) {
+                        // Whoever went on from a queue before its owner has answered was in it all the same.
+                        self.announce(&other, None, ctx);
                         self.quit(&other);
                     }
                 }
                 Effect::Leave => {
+                    leaves = true;
                     self.follows.remove(stream);
                     self.read.remove(&stream.id);
                 }
@@ -57,7 +61,7 @@ impl SessionActor {
             self.push(body, splice, item.message_type.as_deref(), mark, ctx);
         }
         if seq > 0 && !self.flags.ended {
-            self.machine.mark(stream, seq);
+            if leaves { self.machine.leave(stream) } else { self.machine.mark(stream, seq) }
         }
         self.note_dirty();
         self.flush(ctx);
@@ -162,42 +166,52 @@ impl SessionActor {
             }
             self.born(&attached, ctx);
         }
-        let entered = self.follows.get(&stream).map_or(0, |following| following.entered);
-        if let Some(announce) = self.follows.get_mut(&stream).and_then(|following| following.announce.take())
-        {
-            let Announce { command, otherwise } = *announce;
-            let action_id = command.filter(|c| c.session == self.id).map(|c| c.action_id);
-            // Whoever was taken from a queue before this answer came has quit it already, in vain. Members part by a
-            // record of the stream itself, which comes next and is shown.
-            let is_out = attached.entry.is_none() && otherwise.is_some();
-            match attached.entry.clone().or(otherwise) {
-                Some(body) => {
-                    let splice = Splice { action_id, ..Splice::default() };
-                    self.push(body, splice, None, Some((&stream, entered)), ctx);
-                }
-                // In and out again before it could be told: the action has an answer all the same.
-                None if action_id.is_some() => self.reject(&absent(&stream), action_id, ctx),
-                None => {}
-            }
-            if is_out && attached.roles & roles::MEMBER == 0 {
-                self.quit(&stream);
-            }
-            if stream.kind == levee_domain::Kind::Queue {
-                self.stop_watching();
-            }
-        } else if let Some(latest) = &attached.latest
+        let announces = self.announce(&stream, attached.entry.clone(), ctx);
+        if announces && stream.kind == levee_domain::Kind::Queue {
+            self.stop_watching();
+        }
+        if let Some(latest) = &attached.latest
+            && !announces
             && self.follows.contains_key(&stream)
             && attached.roles != 0
             && self.gathers.is_empty()
         {
             self.latest(stream.key(), latest.clone(), ctx);
         }
-        if attached.roles == 0 {
+        let is_out = announces && attached.entry.is_none() && attached.roles & roles::MEMBER == 0;
+        if is_out || attached.roles == 0 && !self.hears_the_end(&stream) {
             self.quit(&stream);
         }
         self.gathered(attached, ctx);
         self.note_dirty();
         self.flush(ctx);
+    }
+
+    /// Tells of a stream that the user has entered, unless that was told: what its owner says of that, or else what
+    /// goes with it. Says whether it was to be told.
+    fn announce(&mut self, stream: &Stream, entry: Option<Arc<Body>>, ctx: &mut Context<Self>) -> bool {
+        let Some(following) = self.follows.get_mut(stream) else { return false };
+        let Some(announce) = following.announce.take() else { return false };
+        let entered = following.entered;
+        let Announce { command, otherwise } = *announce;
+        let action_id = command.filter(|c| c.session == self.id).map(|c| c.action_id);
+        match entry.or(otherwise) {
+            Some(body) => {
+                let splice = Splice { action_id, ..Splice::default() };
+                self.push(body, splice, None, Some((stream, entered)), ctx);
+            }
+            // In and out again before it could be told: the action has an answer all the same.
+            None if action_id.is_some() => self.reject(&absent(stream), action_id, ctx),
+            None => {}
+        }
+        true
+    }
+
+    /// Whether the session, whose user is out of a stream, is still to hear how that came.
+    fn hears_the_end(&self, stream: &Stream) -> bool {
+        let Some(following) = self.follows.get(stream) else { return false };
+        let had = if following.watched { roles::WATCHER } else { roles::MEMBER };
+        self.hub.show_end(stream, &self.id, had)
     }
 
     /// Watching a realm's queues ends when an audience is requested.

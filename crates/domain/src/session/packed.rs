@@ -15,7 +15,8 @@ pub struct Packed {
     acknowledged: u64,
     newest_action: u64,
     buffer: Vec<(PackedBody, Splice, bool)>,
-    marks: Vec<(u64, Stream, u64)>,
+    /// No record: the user left the stream.
+    marks: Vec<(u64, Stream, Option<u64>)>,
     cursors: Vec<(Stream, u64)>,
     actions: Vec<(u64, Option<u64>)>,
     done: Vec<u64>,

@@ -118,6 +118,25 @@ fn cursors_cover_acknowledged_events_only() {
 }
 
 #[test]
+fn a_cursor_goes_when_the_client_knows_that_its_user_left() {
+    let mut s = session();
+    let stream = Stream::conversation(&"00aa".into());
+    s.push(body("m"), Splice::default(), None, Some((&stream, 2))).unwrap();
+    s.acknowledge(1).unwrap();
+    s.push(body("parted"), Splice::default(), None, Some((&stream, 3))).unwrap();
+    s.leave(&stream);
+    assert_eq!((s.cursor(&stream), s.position(&stream)), (Some(2), None), "the client may not know yet");
+    s.acknowledge(2).unwrap();
+    assert_eq!((s.cursor(&stream), s.has_changed_cursors()), (None, true));
+    s.push(body("parted"), Splice::default(), None, Some((&stream, 4))).unwrap();
+    s.leave(&stream);
+    s.mark(&stream, 5);
+    assert_eq!(s.position(&stream), Some(5), "in again");
+    s.acknowledge(3).unwrap();
+    assert_eq!(s.cursor(&stream), Some(5));
+}
+
+#[test]
 fn a_cursor_never_goes_back() {
     let mut s = session();
     let stream = Stream::conversation(&"00aa".into());
