@@ -348,7 +348,11 @@ impl Follower {
             match &view.effect {
                 Effect::Leave => leaves = true,
                 Effect::Become(roles) => becomes = Some(*roles),
-                Effect::None | Effect::Follow { .. } | Effect::Quit { .. } | Effect::End => {}
+                Effect::None
+                | Effect::Follow { .. }
+                | Effect::Quit { .. }
+                | Effect::Left { .. }
+                | Effect::End => {}
             }
             shown.push(Shown {
                 body: view.body.clone(),

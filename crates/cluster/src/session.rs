@@ -25,6 +25,7 @@ use gather::Gather;
 use lane::Lane;
 pub use levee_domain::session::Numbered;
 use levee_domain::session::Session;
+use levee_domain::user::Entered;
 use levee_domain::view::Stream;
 use levee_domain::{Command, Few};
 use levee_proto::attrs::UserAttrs;
@@ -174,6 +175,8 @@ pub struct SessionActor {
     epoch: u64,
     /// Set until it has begun.
     beginning: Option<Box<Beginning>>,
+    /// What its user entered while it did not look, until it has read of that itself.
+    unheard: Option<Box<Unheard>>,
     read: Few<Id, u64>,
     /// Answers that wait until the row says what they promise.
     unsaved: Vec<(Arc<Body>, Option<u64>)>,
@@ -205,6 +208,13 @@ struct Beginning {
     birth: Option<Birth>,
     /// What came meanwhile.
     held: VecDeque<SessionMessage>,
+}
+
+/// What a session's user may have entered without its client having heard so.
+struct Unheard {
+    /// Once the user's stream was read up to here, the rest is announced: by then what it tells came in its order.
+    until: u64,
+    entered: Vec<(Stream, Entered)>,
 }
 
 /// How a session stands to a stream that it follows.
@@ -260,6 +270,7 @@ impl SessionActor {
             version,
             epoch,
             beginning: Some(Box::new(Beginning { birth: Some(birth), held: VecDeque::new() })),
+            unheard: None,
             read: Few::default(),
             unsaved: Vec::new(),
             away_since: Instant::now(),

@@ -21,10 +21,10 @@ use tokio::sync::Mutex;
 
 /// How often a session is tried to be had before somebody else has it.
 const TAKEN_AT_MOST: usize = 4;
-/// How long a node may take to give up a session. After that it goes on from what is stored.
+/// How long a node may take at least to give up a session. After that it goes on from what is stored.
 const FETCH: Duration = Duration::from_secs(4);
-/// How often it is asked within that time: letters get lost.
-const FETCH_ASKED: u32 = 20;
+/// How soon it is asked again: letters get lost.
+const FETCH_AGAIN: Duration = Duration::from_millis(200);
 /// How long one waits until it is seen which sessions live here, and how often one looks.
 const SURE_WITHIN: Duration = Duration::from_secs(10);
 const SURE_LOOK: Duration = Duration::from_millis(50);
@@ -268,13 +268,15 @@ impl Hub {
         let there = Seat { node: node.clone(), arbiter: self.shared.arbiter(shard) };
         let mut answer = std::pin::pin!(receiver);
         let mut left = false;
-        for _ in 0..FETCH_ASKED {
+        // One that is gone is known to be when its lease has run out; one that lives gives it up exactly.
+        let patience = FETCH.max(self.shared.options.lease + 2 * self.shared.options.renew);
+        for _ in 0..patience.as_millis() / FETCH_AGAIN.as_millis() {
             if !self.placement().is_live(node) || !wanted() {
                 break; // nobody will answer, or nobody asks any more
             }
             let (seat, session) = (self.seat.clone(), session.clone());
             self.send(&there, Letter::Park { seat, token, session, shard, life });
-            if let Ok(answer) = tokio::time::timeout(FETCH / FETCH_ASKED, &mut answer).await {
+            if let Ok(answer) = tokio::time::timeout(FETCH_AGAIN, &mut answer).await {
                 left = matches!(answer, Ok(Ok(_)));
                 break;
             }

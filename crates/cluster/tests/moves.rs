@@ -135,7 +135,10 @@ async fn who_was_removed_while_their_node_was_gone_hears_what_came_before_and_th
     owner.find(|event| event.header["action_id"] == last).await;
     member.resume(&cluster.nodes[2]).await;
     let parted = member.named("channel_parted").await;
-    assert_eq!((parted.str("channel_id"), parted.str("event_cause")), (channel.clone(), "member_remove".into()));
+    assert_eq!(
+        (parted.str("channel_id"), parted.str("event_cause")),
+        (channel.clone(), "member_remove".into())
+    );
     let heard = member.passed.iter().filter(|event| event.name() == "message_received");
     assert_eq!(heard.map(support::Event::text).collect::<Vec<_>>(), numbers(1..2));
     member.acknowledge();

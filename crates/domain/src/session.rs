@@ -344,7 +344,9 @@ impl Session {
     /// Up to where records of a stream were dealt with, acknowledged or not.
     pub fn position(&self, stream: &Stream) -> Option<u64> {
         let marks = self.marks.iter().filter(|mark| mark.stream == *stream);
-        marks.fold(self.cursor(stream), |position, mark| mark.seq.map(|seq| position.unwrap_or_default().max(seq)))
+        marks.fold(self.cursor(stream), |position, mark| {
+            mark.seq.map(|seq| position.unwrap_or_default().max(seq))
+        })
     }
 
     /// Whether an action waits for its reply.

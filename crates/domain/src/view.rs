@@ -153,6 +153,11 @@ pub enum Effect {
         /// Which.
         stream: Stream,
     },
+    /// The user is not in the stream any more, and its owner has told how that came: forget how far it was read.
+    Left {
+        /// Which.
+        stream: Stream,
+    },
     /// Have these roles in the stream from now on.
     Become(roles::Roles),
     /// The session has ended.

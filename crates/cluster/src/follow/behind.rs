@@ -5,7 +5,7 @@ use super::PAGE;
 use crate::hub::Hub;
 use crate::publish::{self, Shown};
 use crate::session::SessionMessage;
-use levee_domain::view::{Effect, Stream, roles::Roles};
+use levee_domain::view::{Effect, Kind, Stream, roles::Roles};
 use levee_proto::Id;
 use levee_store::{Read, Record};
 use std::rc::Rc;
@@ -120,10 +120,18 @@ impl Hub {
                 let head = follow.head;
                 let Some(f) = follow.followers.iter_mut().find(|f| f.session == *session) else { return };
                 f.reading = f.leaving || f.next <= head && read > 0;
+                if !f.reading && stream.kind == Kind::User {
+                    // The last ones may have shown nothing: that all was read is told, for it may wait for that.
+                    let all = SessionMessage::Seen(stream.clone(), f.next - 1, Vec::new());
+                    f.reading = f.address.try_send(all).is_err();
+                }
                 f.reading
             };
             if !more {
                 return;
+            }
+            if read == 0 {
+                tokio::time::sleep(FULL_AGAIN).await;
             }
         }
     }

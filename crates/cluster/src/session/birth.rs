@@ -1,7 +1,7 @@
 //! How a session begins: it follows its user, then all that the user belongs to.
 
 use super::gather::Purpose;
-use super::{Birth, Following, SessionActor};
+use super::{Birth, Following, SessionActor, Unheard};
 use crate::letter::Attached;
 use actix::prelude::*;
 use levee_domain::user::{Entered, FOLLOWS, READ};
@@ -54,11 +54,12 @@ impl SessionActor {
                 self.take_up(parked);
                 self.look_on_again(looks_on);
                 self.ask_how_it_ended(&follows);
+                let mut unheard = Unheard { until: attached.head, entered: Vec::new() };
                 for (stream, how) in follows {
                     let known = self.follows.get(&stream).filter(|known| known.entered >= how.seq);
                     match self.machine.position(&stream) {
                         // Its user has joined a channel that it looked on.
-                        _ if self.only_watches(&stream) => self.enter(stream, how.seq, how.command, None),
+                        _ if self.only_watches(&stream) => unheard.entered.push((stream, how)),
                         // It stands to it as it did where it left.
                         position if known.is_some() => self.follow(&stream, position.or(Some(how.seq))),
                         Some(cursor) => {
@@ -67,11 +68,22 @@ impl SessionActor {
                             self.follow(&stream, Some(cursor));
                         }
                         // The client may not have heard that its user entered it.
-                        None => self.enter(stream, how.seq, how.command, None),
+                        None => unheard.entered.push((stream, how)),
                     }
                 }
+                self.unheard = Some(Box::new(unheard));
+                self.enter_unheard();
                 self.go_on(ctx);
             }
+        }
+    }
+
+    /// Enters what its user's stream did not tell of, once that was read. One that was never read begins now.
+    pub(super) fn enter_unheard(&mut self) {
+        let position = self.machine.position(&Stream::user(&self.user));
+        let unheard = self.unheard.take_if(|unheard| position.is_none_or(|at| at >= unheard.until));
+        for (stream, how) in unheard.into_iter().flat_map(|unheard| unheard.entered) {
+            self.enter(stream, how.seq, how.command, None);
         }
     }
 

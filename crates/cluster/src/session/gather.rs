@@ -10,8 +10,8 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long owners may take to answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long owners may take to answer: long enough for another node to take over from one that died.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the answers are for.
 #[derive(Debug)]

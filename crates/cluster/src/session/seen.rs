@@ -16,7 +16,6 @@ use std::sync::Arc;
 impl SessionActor {
     /// Takes in what is seen of a stream.
     pub(super) fn seen(&mut self, stream: &Stream, seq: u64, shown: Vec<Shown>, ctx: &mut Context<Self>) {
-        let mut leaves = false;
         for item in shown {
             // An owner that was asked twice answers twice.
             if let Some(action_id) = item.action_id.filter(|id| seq > 0 && !self.machine.awaits(*id))
@@ -38,8 +37,10 @@ impl SessionActor {
                         self.quit(&other);
                     }
                 }
+                // What was not heard of that, the stream's owner still tells.
+                Effect::Left { stream: other } if self.follows.contains_key(&other) => self.ask_again(&other),
+                Effect::Left { stream: other } => self.machine.leave(&other),
                 Effect::Leave => {
-                    leaves = true;
                     self.follows.remove(stream);
                     self.read.remove(&stream.id);
                 }
@@ -52,7 +53,7 @@ impl SessionActor {
                 }
             }
             let Some(body) = item.body else { continue };
-            if stream.kind == levee_domain::Kind::User && body.event() == "user_updated" {
+            if stream.kind == Kind::User && body.event() == "user_updated" {
                 // The card that goes with actions must follow.
                 self.ask_again(&stream.clone());
             }
@@ -61,7 +62,8 @@ impl SessionActor {
             self.push(body, splice, item.message_type.as_deref(), mark, ctx);
         }
         if seq > 0 && !self.flags.ended {
-            if leaves { self.machine.leave(stream) } else { self.machine.mark(stream, seq) }
+            self.machine.mark(stream, seq);
+            self.enter_unheard();
         }
         self.note_dirty();
         self.flush(ctx);
@@ -167,9 +169,6 @@ impl SessionActor {
             self.born(&attached, ctx);
         }
         let announces = self.announce(&stream, attached.entry.clone(), ctx);
-        if announces && stream.kind == levee_domain::Kind::Queue {
-            self.stop_watching();
-        }
         if let Some(latest) = &attached.latest
             && !announces
             && self.follows.contains_key(&stream)
@@ -193,6 +192,11 @@ impl SessionActor {
         let Some(following) = self.follows.get_mut(stream) else { return false };
         let Some(announce) = following.announce.take() else { return false };
         let entered = following.entered;
+        match stream.kind {
+            Kind::Conversation => self.announce_waits(ctx),
+            Kind::Queue => self.stop_watching(),
+            Kind::User | Kind::Realm => {}
+        }
         let Announce { command, otherwise } = *announce;
         let action_id = command.filter(|c| c.session == self.id).map(|c| c.action_id);
         match entry.or(otherwise) {
@@ -205,6 +209,16 @@ impl SessionActor {
             None => {}
         }
         true
+    }
+
+    /// Tells of the places in queues whose owners have not answered yet: a customer hears of one before they are met.
+    fn announce_waits(&mut self, ctx: &mut Context<Self>) {
+        let has_own =
+            |following: &Following| following.announce.as_ref().is_some_and(|of| of.otherwise.is_some());
+        let waits = self.follows.iter().filter(|(_, following)| has_own(following));
+        for queue in waits.map(|(stream, _)| stream.clone()).collect::<Vec<_>>() {
+            self.announce(&queue, None, ctx);
+        }
     }
 
     /// Whether the session, whose user is out of a stream, is still to hear how that came.

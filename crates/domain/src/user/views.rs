@@ -12,6 +12,7 @@ pub(super) fn of(id: &Id, record: &UserRecord) -> Vec<View> {
     let follow = |stream, from, command: &Option<Command>| {
         vec![View::effect(To::All, Effect::Follow { stream, from, command: command.clone() })]
     };
+    let left = |stream| vec![View::effect(To::All, Effect::Left { stream })];
     match record {
         // Nobody follows a user who is just made: it answers whoever made a puppet.
         UserRecord::Created { attrs, settings, master: Some(master), puppet, .. } => {
@@ -27,12 +28,12 @@ pub(super) fn of(id: &Id, record: &UserRecord) -> Vec<View> {
         }
         UserRecord::Created { .. }
         | UserRecord::SessionOpened { .. }
-        | UserRecord::ChannelParted { .. }
-        | UserRecord::QueueParted { .. }
-        | UserRecord::RealmParted { .. }
         | UserRecord::AccessSpent { .. }
         | UserRecord::HostGone
         | UserRecord::Mailed { .. } => Vec::new(),
+        UserRecord::ChannelParted { channel } => left(Stream::conversation(channel)),
+        UserRecord::QueueParted { queue } => left(Stream::queue(queue)),
+        UserRecord::RealmParted { realm } => left(Stream::realm(realm)),
         UserRecord::PuppetChanged { master, attrs, user } => {
             let masters = [(master.to_string(), json!({"puppet_attrs": attrs}))];
             let event = events::UserUpdated {
