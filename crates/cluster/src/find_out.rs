@@ -1,15 +1,17 @@
 //! What an action needs to be known before its owner decides it: another user's card, a secret drawn by lot,
-//! whether a signature is right, what encrypted metadata says.
+//! whether a signature is right, what encrypted metadata says, what answers to a site's questions come to.
 
 use crate::enter::unavailable;
 use crate::hub::Hub;
 use levee_domain::found::{Authority, Found, Granted, Nonce};
 use levee_domain::master::{self, KEYS, Key, KeyRow, KeyType, Refused, Wanted};
+use levee_domain::site::Asked;
 use levee_domain::view::Stream;
 use levee_proto::actions::conversation::JoinChannel;
 use levee_proto::attrs::UserAttrs;
 use levee_proto::{
-    Action, ConversationAction, ErrorType, Id, KeyAction, MemberAction, Object, QueueAction, Rejection, ids,
+    Action, ConversationAction, ErrorType, Id, KeyAction, MemberAction, Object, QueueAction, Rejection, Text,
+    ids,
 };
 use std::rc::Rc;
 use std::sync::Arc;
@@ -24,8 +26,17 @@ enum Question<'a> {
     Verified,
     /// Whether a signature or a token lets a user into a channel.
     Grant(&'a JoinChannel, &'a str),
-    /// What encrypted metadata says.
-    Secure(&'a str),
+    /// What encrypted metadata says, and what answers to a site's questions come to.
+    Asking(Asking<'a>),
+}
+
+/// What is said by whoever asks for an audience, or leaves a contact request.
+struct Asking<'a> {
+    metadata: Option<&'a Object>,
+    /// What is encrypted in that; what is no text there is refused by the queue.
+    secure: Option<&'a str>,
+    /// The site whose questions were answered, and the environments of it that its page names.
+    site: Option<(&'a str, &'a [Text])>,
 }
 
 fn question(action: &Action) -> Option<Question<'_>> {
@@ -34,8 +45,12 @@ fn question(action: &Action) -> Option<Question<'_>> {
             None
         }
         Action::Queue(action) => match action {
-            QueueAction::RequestAudience(request) => secure(&request.audience_metadata),
-            QueueAction::RegisterAudience(register) => secure(&register.audience_metadata),
+            QueueAction::RequestAudience(of) => {
+                asking(&of.audience_metadata, &of.levee_site, &of.levee_environments)
+            }
+            QueueAction::RegisterAudience(of) => {
+                asking(&of.audience_metadata, &of.levee_site, &of.levee_environments)
+            }
             QueueAction::UpdateQueue(_)
             | QueueAction::DeleteQueue(_)
             | QueueAction::DescribeQueue(_)
@@ -85,9 +100,15 @@ fn question(action: &Action) -> Option<Question<'_>> {
     }
 }
 
-/// What is encrypted in metadata; what is no text there is refused by the queue.
-fn secure(metadata: &Option<Object>) -> Option<Question<'_>> {
-    metadata.as_ref()?.get("secure")?.as_str().map(Question::Secure)
+fn asking<'a>(
+    metadata: &'a Option<Object>,
+    site: &'a Option<Text>,
+    environments: &'a Option<Vec<Text>>,
+) -> Option<Question<'a>> {
+    let metadata = metadata.as_ref();
+    let secure = metadata.and_then(|metadata| metadata.get("secure")?.as_str());
+    let site = site.as_ref().map(|site| (site.as_str(), environments.as_deref().unwrap_or_default()));
+    (secure.is_some() || site.is_some()).then_some(Question::Asking(Asking { metadata, secure, site }))
 }
 
 /// Whether something has to be found out before an action is decided.
@@ -115,13 +136,29 @@ impl Hub {
                 Some(Found::Verified(verified.as_bool().unwrap_or_default()))
             }
             Some(Question::Grant(join, sign)) => Some(Found::Granted(self.grant(join, sign, user).await?)),
-            Some(Question::Secure(text)) => {
-                let key_type = KeyType::of_secure(text);
-                let (key, authority) = self.key(key_type, text).await?.ok_or_else(Rejection::denied)?;
-                let secure = master::open(&key, text, user, crate::now()).map_err(permission)?;
-                Some(Found::Secure(authority, secure.metadata, secure.user_name))
+            Some(Question::Asking(Asking { metadata, secure, site })) => {
+                let secure = match secure {
+                    Some(text) => Some(self.opened(text, user).await?),
+                    None => None,
+                };
+                match site {
+                    Some((key, environments)) => {
+                        let row = self.site_row(key).await?;
+                        let asked = Asked::new(row.as_ref(), environments, metadata);
+                        Some(Found::Asked(Box::new(asked), secure.map(Box::new)))
+                    }
+                    None => secure,
+                }
             }
         })
+    }
+
+    /// What encrypted metadata says.
+    async fn opened(&self, text: &str, user: &Id) -> Result<Found, Rejection> {
+        let key_type = KeyType::of_secure(text);
+        let (key, authority) = self.key(key_type, text).await?.ok_or_else(Rejection::denied)?;
+        let secure = master::open(&key, text, user, crate::now()).map_err(permission)?;
+        Ok(Found::Secure(authority, secure.metadata, secure.user_name))
     }
 
     /// What may be known of a user.

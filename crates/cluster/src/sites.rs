@@ -11,11 +11,18 @@ impl Hub {
     /// # Errors
     /// `internal` when the store does not answer.
     pub async fn site(&self, key: &str) -> Result<Option<Object>, Rejection> {
+        Ok(self.site_row(key).await?.filter(|row| row.enabled).map(|row| row.config))
+    }
+
+    /// A site, whether it is enabled or not.
+    ///
+    /// # Errors
+    /// `internal` when the store does not answer.
+    pub(crate) async fn site_row(&self, key: &str) -> Result<Option<SiteRow>, Rejection> {
         if !is_key(key) {
             return Ok(None);
         }
         let row = self.shared.store.get(SITES, key).await.map_err(unavailable)?;
-        let row = row.and_then(|row| SiteRow::read(&row.value));
-        Ok(row.filter(|row| row.enabled).map(|row| row.config))
+        Ok(row.and_then(|row| SiteRow::read(&row.value)))
     }
 }

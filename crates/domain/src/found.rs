@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::access::Sendable;
 use crate::machine::{Claim, Emit};
+use crate::site::Asked;
 
 /// The namespace of nonces in the directory: of what may be used once. Keys begin with the time at which a nonce
 /// expires, so that those which did can be removed.
@@ -27,6 +28,8 @@ pub enum Found {
     Secure(Authority, Object, Option<Text>),
     /// What an action about access keys or identities takes.
     Brought(Box<Brought>),
+    /// What answers to a site's questions come to; beside that, what encrypted metadata says.
+    Asked(Box<Asked>, Option<Box<Found>>),
 }
 
 /// What actions about access keys and identities take; each uses its part.
@@ -65,6 +68,7 @@ impl std::fmt::Debug for Found {
             Self::Granted(_) => "Granted",
             Self::Secure(..) => "Secure",
             Self::Brought(_) => "Brought",
+            Self::Asked(..) => "Asked",
         })
     }
 }
@@ -91,6 +95,23 @@ impl Found {
     pub fn brought(&self) -> Option<&Brought> {
         match self {
             Self::Brought(brought) => Some(brought),
+            _ => None,
+        }
+    }
+
+    /// What encrypted metadata says, in whose name, and what it calls the customer.
+    pub fn secure(&self) -> Option<(&Authority, &Object, Option<&Text>)> {
+        match self {
+            Self::Secure(authority, metadata, name) => Some((authority, metadata, name.as_ref())),
+            Self::Asked(_, Some(beside)) => beside.secure(),
+            _ => None,
+        }
+    }
+
+    /// What answers to a site's questions come to.
+    pub fn asked(&self) -> Option<&Asked> {
+        match self {
+            Self::Asked(asked, _) => Some(asked),
             _ => None,
         }
     }

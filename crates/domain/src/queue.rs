@@ -1,5 +1,6 @@
 //! A queue: who serves it, who waits in it, and who took whom.
 
+use crate::conversation::Prelude;
 use crate::machine::{
     Actor, Answer, Columns, Command, Emit, Entry, Glance, Input, Machine, Moment, Step, Timer,
 };
@@ -91,6 +92,9 @@ pub struct Waiter {
     /// The record by which they wait.
     #[serde(default)]
     pub seq: u64,
+    /// What the conversation begins with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prelude: Option<Prelude>,
 }
 
 type Decision = Result<Step<QueueRecord>, Rejection>;

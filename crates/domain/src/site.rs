@@ -4,6 +4,10 @@
 //! A configuration is an object of environments. The one called `default` is there always; others are put over it,
 //! one after the other, if a page names them. What is known of their members is checked, other members are kept.
 
+mod asked;
+
+pub use asked::{ANSWERS, Asked};
+
 use crate::questionnaire::{Names, Place, Questionnaire, Wrong};
 use crate::realm::Realm;
 use levee_proto::{Id, Object, Text, limits};
@@ -18,8 +22,8 @@ const KEY: std::ops::RangeInclusive<usize> = 3..=64;
 const DEFAULT: &str = "default";
 /// What a site is about, in a list of sites.
 const DESCRIPTION: &str = "description";
-/// Environments of a configuration at most.
-const ENVIRONMENTS: usize = 32;
+/// Environments of a configuration at most, and those that a page can name.
+pub(crate) const ENVIRONMENTS: usize = 32;
 /// Queues that an environment lists at most.
 const QUEUES: usize = 200;
 /// The realm of an environment.

@@ -24,6 +24,8 @@ pub(crate) struct Table<M: Machine> {
     pub(crate) now: u64,
     /// What is looked up and checked for actions.
     pub(crate) brought: Brought,
+    /// What was found out instead of that.
+    pub(crate) found: Option<Found>,
     /// Who has an identity that was verified.
     pub(crate) verified: Option<&'static str>,
     next_action: u64,
@@ -51,6 +53,7 @@ impl<M: Machine> Table<M> {
             realm: None,
             now: 1_000_000,
             brought: Brought::default(),
+            found: None,
             verified: None,
             next_action: 0,
             log: Vec::new(),
@@ -83,9 +86,10 @@ impl<M: Machine> Table<M> {
             card: Arc::new(card.clone()),
             message_types: Arc::from(["ninchat.com/*".into()]),
             origin: self.origin.clone(),
-            found: Some(match self.verified == Some(user) {
-                true => Found::Verified(true),
-                false => Found::Brought(Box::new(Brought {
+            found: Some(match &self.found {
+                Some(found) => found.clone(),
+                None if self.verified == Some(user) => Found::Verified(true),
+                None => Found::Brought(Box::new(Brought {
                     secret: Some(self.secret()),
                     peer: header["user_id"].as_str().map(|peer| (peer.into(), Arc::new(card))),
                     ..self.brought.clone()

@@ -14,8 +14,19 @@ use serde_json::{Value, json};
 impl Conversation {
     /// Opens, or takes in whoever accepted the audience after its agent had vanished.
     pub(super) fn open(&self, at: &Moment<'_>, opening: Opening) -> Step<ConversationRecord> {
-        let Opening { realm, attrs, members, metadata, command, accepted, source, share, made, request } =
-            opening;
+        let Opening {
+            realm,
+            attrs,
+            members,
+            metadata,
+            command,
+            accepted,
+            source,
+            share,
+            made,
+            request,
+            prelude,
+        } = opening;
         let members = members.into_iter().map(|(id, user, attrs)| {
             let attrs = ChannelMemberAttrs { since: Some(at.now / 1_000_000), ..attrs };
             (id, Member { user, attrs, ..Member::default() })
@@ -24,6 +35,14 @@ impl Conversation {
         match self.form {
             Form::Absent => {
                 let members: Vec<_> = members.collect();
+                let (customers, agents): (Vec<_>, Vec<_>) =
+                    members.iter().partition(|(id, _)| attrs.requester_id.as_ref() == Some(id));
+                let said = match (&prelude, customers.first(), agents.first()) {
+                    (Some(prelude), Some((customer, is)), Some((agent, agent_is))) => {
+                        prelude.messages(at.now, (customer, is), (agent, agent_is))
+                    }
+                    _ => Vec::new(),
+                };
                 for (user, _) in &members {
                     step.emits.push(joined(at, user, command.clone()));
                 }
@@ -48,6 +67,7 @@ impl Conversation {
                 });
                 let info = |source| Self::info("ninchat.com/info/transfer/source", &Value::Object(source));
                 step.records.extend(source.map(info));
+                step.records.extend(said);
             }
             Form::Channel if accepted > self.accepted => {
                 let members: Vec<_> = members.collect();

@@ -82,6 +82,12 @@ impl Conversation {
             // Nobody reads what is gone.
             step.records.extend(infos);
         }
+        if step.records.iter().any(|record| matches!(record, ConversationRecord::Opened { .. })) {
+            // What people say in it comes after what is told of its beginning.
+            step.records.sort_by_key(
+                |record| matches!(record, ConversationRecord::Message(message) if message.author.is_some()),
+            );
+        }
         if !unwanted.is_empty() {
             step.records.retain(|record| match record {
                 ConversationRecord::Message(message) if message.author.is_none() => {

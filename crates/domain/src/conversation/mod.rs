@@ -12,6 +12,7 @@ mod join;
 mod listing;
 mod members;
 mod moderate;
+mod prelude;
 mod records;
 mod share;
 pub(crate) mod terms;
@@ -21,6 +22,7 @@ mod transcript;
 mod transfer;
 mod views;
 
+pub use prelude::Prelude;
 pub use records::{ConversationOrder, ConversationRecord, Member, Part};
 
 use crate::access::AccessKeys;

@@ -1,5 +1,6 @@
 //! What happens in a conversation, and what others order of one.
 
+use super::Prelude;
 use crate::access::AccessKey;
 use crate::machine::Command;
 use crate::queue::stats::Share;
@@ -76,6 +77,9 @@ pub struct Opening {
     /// How it was asked for.
     #[serde(default)]
     pub(super) request: Option<Request>,
+    /// What it begins with.
+    #[serde(default)]
+    pub(super) prelude: Option<Prelude>,
 }
 
 /// What others order of a conversation.

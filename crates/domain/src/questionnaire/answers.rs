@@ -2,13 +2,14 @@
 
 use super::patterns::Patterns;
 use super::place::{beneath, wrong};
-use super::{Condition, Element, Kind, Logic, MAX_ANSWER, Page, Questionnaire, Step, Target, Wrong};
+use super::{Condition, Element, Kind, Logic, MAX_ANSWER, Page, Questionnaire, Step, TAGS, Target, Wrong};
 use levee_proto::{Id, Object, Text};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
 /// How a questionnaire ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum End {
     /// The customer goes on to a queue.
     Complete,
@@ -19,7 +20,7 @@ pub enum End {
 }
 
 /// What answers come to.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// How the questionnaire ends by them.
     pub end: End,
@@ -36,11 +37,15 @@ struct Answer {
 }
 
 impl Questionnaire {
-    /// Goes through the pages as answers lead, from the first one on. What no page on the way asks for is left out.
+    /// Goes through the pages as answers lead, from the first one on. What no page on the way asks for is left out, and
+    /// so are tags, for they follow from the answers.
     ///
     /// # Errors
-    /// What is wrong with an answer, or that they lead in circles; `path` is the name under which they are told of.
+    /// What is wrong with an answer, that nothing of its name is asked for on any page, or that they lead in circles; `path` is the name under which they are told of.
     pub fn evaluate(&self, path: &str, given: &Object) -> Result<Outcome, Wrong> {
+        if let Some(name) = given.keys().find(|name| *name != TAGS && !self.asks_for(name)) {
+            return Err(wrong(&beneath(path, name), "is no element of the questionnaire"));
+        }
         let mut patterns = Patterns::default();
         let mut known: HashMap<&Text, Vec<Text>> = HashMap::new();
         let mut seen = vec![false; self.steps.len()];
@@ -76,6 +81,15 @@ impl Questionnaire {
         tags.sort();
         tags.dedup();
         Ok(Outcome { end, answers, tags })
+    }
+
+    /// Whether an element of any page is called so.
+    pub(super) fn asks_for(&self, name: &str) -> bool {
+        let pages = self.steps.iter().filter_map(|step| match step {
+            Step::Page(page) => Some(&page.elements),
+            Step::Logic(_) => None,
+        });
+        pages.flatten().any(|element| element.name.as_deref() == Some(name))
     }
 }
 

@@ -20,6 +20,10 @@ use levee_proto::{Id, Text};
 pub const MAX_ANSWER: usize = 4000;
 /// Among answers, the tags that they lead to.
 pub const TAGS: &str = "tags";
+/// Among answers, what the customer is to be called.
+pub const USER_NAME: &str = "userName";
+/// Among answers, what the customer says first.
+pub const MESSAGE: &str = "message";
 
 /// A questionnaire.
 #[derive(Debug, Clone, PartialEq, Eq)]

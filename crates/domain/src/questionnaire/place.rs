@@ -2,13 +2,14 @@
 //! be told of.
 
 use levee_proto::{Object, Rejection};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// How much of a way is told.
 const TOLD: usize = 200;
 
 /// What is wrong with a document, and where.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{path}: {reason}")]
 pub struct Wrong {
     /// Where, as a JSON pointer that begins with the document's name.

@@ -5,8 +5,10 @@ use super::stats::Share;
 use super::*;
 use crate::conversation::{Conversation, terms};
 use crate::found::Found;
+use crate::questionnaire::{End, TAGS, USER_NAME};
 use crate::schedule;
-use levee_proto::actions::queue::CreateAudience;
+use crate::site::{ANSWERS, ENVIRONMENTS};
+use levee_proto::actions::queue::{CreateAudience, RegisterAudience, RequestAudience};
 use levee_proto::attrs::{ChannelAttrs, Writable};
 use levee_proto::limits;
 use serde_json::Value;
@@ -20,34 +22,76 @@ const GEOIP: &str = "geoip";
 /// The setting without which nobody leaves contact requests.
 const REGISTRATION: &str = "audience_registration";
 
+/// What somebody asks for who wants an audience, or to leave a contact request.
+pub(super) struct Asking {
+    metadata: Option<Object>,
+    /// The site whose questions were answered.
+    site: Option<Text>,
+    /// How many environments its page names.
+    environments: usize,
+    /// Nobody is to wait.
+    registers: bool,
+}
+
+impl From<RequestAudience> for Asking {
+    fn from(request: RequestAudience) -> Self {
+        Self {
+            metadata: request.audience_metadata,
+            site: request.levee_site,
+            environments: request.levee_environments.map_or(0, |named| named.len()),
+            registers: false,
+        }
+    }
+}
+
+impl From<RegisterAudience> for Asking {
+    fn from(register: RegisterAudience) -> Self {
+        Self {
+            metadata: register.audience_metadata,
+            site: register.levee_site,
+            environments: register.levee_environments.map_or(0, |named| named.len()),
+            registers: true,
+        }
+    }
+}
+
 impl Queue {
     /// Who asks for an audience, and the name that they get by it. The audience's id is the same for a retry only.
     ///
     /// # Errors
-    /// `request_malformed` for metadata that is too long, `permission_denied` for secure metadata that nobody with a
-    /// master key has written.
+    /// `request_malformed` for metadata that is too long and for wrong answers to a site's questions,
+    /// `levee_site_not_found` for a site that is not the realm's, `permission_denied` for secure metadata that nobody
+    /// with a master key has written.
     pub(super) fn asks(
         &self,
         at: &Moment<'_>,
         actor: &Actor,
-        metadata: Option<Object>,
+        asking: Asking,
     ) -> Result<(Waiter, Option<Text>), Rejection> {
+        let answered = self.answered(at, actor, &asking)?;
+        let mut metadata = asking.metadata;
+        let mut prelude = None;
+        let mut named = None;
+        if let Some(Answered { answers, begins, name }) = answered {
+            metadata.get_or_insert_default().insert(ANSWERS.into(), Value::Object(answers));
+            (prelude, named) = (begins.filter(|_| !asking.registers), name);
+        }
         let mut metadata = metadata.filter(|object| !object.is_empty());
         let mut card = (*actor.card).clone();
-        let mut renamed = None;
         if let Some(secure) = metadata.as_mut().and_then(|object| object.get_mut("secure")) {
             // What a client sent is a text that was opened, or it is nothing: never take its word for it.
             let owner = at.realm.and_then(|realm| realm.attrs.owner_id.as_ref());
-            let Some(Found::Secure(authority, opened, name)) = &actor.found else {
-                return Err(Rejection::denied());
-            };
+            let found = actor.found.as_ref().and_then(Found::secure);
+            let (authority, opened, name) = found.ok_or_else(Rejection::denied)?;
             if !authority.is_over(self.realm.as_ref(), owner) {
                 return Err(Rejection::denied());
             }
             *secure = Value::Object(opened.clone());
-            renamed = name.clone().filter(|name| card.name.as_ref() != Some(name));
-            card.name = name.clone().or(card.name);
+            // Whoever has a master key knows better than the customer.
+            named = name.cloned().or(named);
         }
+        let renamed = named.clone().filter(|name| card.name.as_ref() != Some(name));
+        card.name = named.or(card.name);
         if serde_json::to_vec(&metadata).map_or(usize::MAX, |text| text.len()) > limits::OBJECT_BYTES {
             return Err(Rejection::malformed("audience_metadata is too long"));
         }
@@ -69,12 +113,53 @@ impl Queue {
             metadata,
             source: None,
             seq: 0,
+            prelude,
         };
         Ok((waiter, renamed))
     }
 
+    /// What the answers to a site's questions come to here, if a site was named.
+    fn answered(
+        &self,
+        at: &Moment<'_>,
+        actor: &Actor,
+        asking: &Asking,
+    ) -> Result<Option<Answered>, Rejection> {
+        if asking.environments > ENVIRONMENTS {
+            return Err(Rejection::malformed(format!(
+                "levee_environments has more than {ENVIRONMENTS} items"
+            )));
+        }
+        if asking.site.is_none() {
+            return Ok(None);
+        }
+        let asked = actor.found.as_ref().and_then(Found::asked);
+        let asked =
+            asked.ok_or_else(|| Rejection::new(ErrorType::Internal).because("no site was looked up"))?;
+        let about = |refusal: Rejection| refusal.about("queue_id", at.id);
+        let outcome = asked.in_realm(self.realm.as_ref()).map_err(about)?;
+        match outcome.end {
+            End::Complete => {}
+            End::Register if asking.registers => {}
+            End::Register => return Err(about(wrong("lead to a contact request, and to no audience"))),
+            End::Close => return Err(about(wrong("lead to no audience"))),
+        }
+        let name = outcome.answers.get(USER_NAME).and_then(Value::as_str).map(Text::from);
+        if name.as_ref().is_some_and(|name| name.len() > limits::NAME_BYTES) {
+            return Err(about(wrong(&format!(
+                "have a {USER_NAME} of more than {} bytes",
+                limits::NAME_BYTES
+            ))));
+        }
+        let mut answers = outcome.answers.clone();
+        if !outcome.tags.is_empty() {
+            answers.insert(TAGS.into(), json!(outcome.tags));
+        }
+        Ok(Some(Answered { answers, begins: Prelude::new(outcome), name }))
+    }
+
     /// Leaves a contact request. A queue that is closed or full takes it as well: nobody waits.
-    pub(super) fn register(&self, at: &Moment<'_>, actor: &Actor, metadata: Option<Object>) -> Decision {
+    pub(super) fn register(&self, at: &Moment<'_>, actor: &Actor, asking: Asking) -> Decision {
         if self.attrs.suspended.is_some() {
             return Err(Rejection::new(ErrorType::QueueIsSuspended).about("queue_id", at.id));
         }
@@ -83,7 +168,7 @@ impl Queue {
                 .because("the queue's settings don't enable audience_registration")
                 .about("queue_id", at.id));
         }
-        let (waiter, renamed) = self.asks(at, actor, metadata)?;
+        let (waiter, renamed) = self.asks(at, actor, asking)?;
         let user = Stream::user(&actor.user);
         let mut step = Step::record(QueueRecord::Registered { waiter, session: actor.session.clone() });
         step.emits.extend(renamed.map(|name| Emit::Forward(user, json!({"Rename": {"name": name}}))));
@@ -143,6 +228,18 @@ impl Queue {
         let record = QueueRecord::AudienceCreated { audience, share };
         Ok(Step::record(record).and(begins).and(Emit::Forward(Stream::conversation(&channel), order)))
     }
+}
+
+/// What is taken of answers to a site's questions.
+struct Answered {
+    answers: Object,
+    begins: Option<Prelude>,
+    /// What the customer wants to be called.
+    name: Option<Text>,
+}
+
+fn wrong(what: &str) -> Rejection {
+    Rejection::malformed(format!("the answers in audience_metadata {what}"))
 }
 
 /// What tells one command from the next: without a session, nothing but its place among the records.

@@ -1,5 +1,6 @@
 //! What a queue decides.
 
+use super::audience::Asking;
 use super::stats::Share;
 use super::*;
 use crate::conversation::Conversation;
@@ -64,14 +65,14 @@ impl Queue {
                 let order = json!({"QueueDeleted": {"queue": at.id}});
                 Ok(self.delete(at).and(Emit::Forward(realm, order)))
             }
-            QueueAction::RequestAudience(request) => self.request(at, actor, request.audience_metadata),
+            QueueAction::RequestAudience(request) => self.request(at, actor, request.into()),
             QueueAction::DescribeQueueTranscripts(describe) => {
                 self.describe_transcripts(at, actor, standing, &describe)
             }
             QueueAction::DeleteQueueTranscripts(delete) => self.delete_transcripts(at, standing, &delete),
             QueueAction::AcceptAudience(accept) => self.accept(at, actor, standing, accept.audience_id),
             QueueAction::CreateAudience(create) => self.create_audience(at, actor, standing, create),
-            QueueAction::RegisterAudience(register) => self.register(at, actor, register.audience_metadata),
+            QueueAction::RegisterAudience(register) => self.register(at, actor, register.into()),
         }
     }
 
@@ -87,7 +88,7 @@ impl Queue {
         step
     }
 
-    fn request(&self, at: &Moment<'_>, actor: &Actor, metadata: Option<Object>) -> Decision {
+    fn request(&self, at: &Moment<'_>, actor: &Actor, asking: Asking) -> Decision {
         let refuse = |error_type| Err(Rejection::new(error_type).about("queue_id", at.id));
         if self.attrs.suspended.is_some() {
             return refuse(ErrorType::QueueIsSuspended);
@@ -103,7 +104,7 @@ impl Queue {
                 .because("you wait in this queue already")
                 .about("queue_id", at.id));
         }
-        let (waiter, renamed) = self.asks(at, actor, metadata)?;
+        let (waiter, renamed) = self.asks(at, actor, asking)?;
         let order = self.waits(at, &waiter.audience, self.waiting.len() + 1, actor.command());
         let user = Stream::user(&actor.user);
         let mut step =
@@ -131,7 +132,10 @@ impl Queue {
             return Err(Rejection::denied().because("nobody accepts themselves"));
         }
         let channel = Conversation::of_audience(&waiter.audience);
-        let share = Share::new(&actor.user, waiter.metadata.as_ref(), at.now);
+        let mut share = Share::new(&actor.user, waiter.metadata.as_ref(), at.now);
+        if let Some(tagged) = waiter.prelude.as_ref().and_then(Prelude::tagged) {
+            share.tag(&tagged);
+        }
         let order = json!({"Open": {
             "realm": self.realm,
             "attrs": {"audience_id": waiter.audience, "queue_id": at.id, "requester_id": waiter.user,
@@ -147,6 +151,7 @@ impl Queue {
             "source": waiter.source,
             "share": share,
             "request": {"time": waiter.since, "seq": waiter.seq},
+            "prelude": waiter.prelude,
         }});
         let (audience, agent) = (waiter.audience.clone(), actor.user.clone());
         let record = QueueRecord::Accepted { audience, agent, share: Some(share) };

@@ -4,7 +4,7 @@ use crate::realm::RealmMember;
 use crate::table::{ID, Table, forwards, refused};
 use levee_proto::attrs::{RealmAttrs, RealmMemberAttrs};
 
-const REALM: &str = "00rrrrrrrrrrrrrrrr";
+pub(super) const REALM: &str = "00rrrrrrrrrrrrrrrr";
 
 /// A queue of a realm whose owner is `owner`, served by `agent`.
 pub(super) fn queue() -> Table<Queue> {

@@ -311,6 +311,7 @@ impl Queue {
             metadata: None,
             source: None,
             seq: 0,
+            prelude: None,
         };
         let entry = Entry { v: 1, command: None, record: QueueRecord::Requested { waiter } };
         let body = serde_json::to_vec(&entry).ok().map(Bytes::from);

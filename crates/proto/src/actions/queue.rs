@@ -16,13 +16,13 @@ parameters! {
     /// Makes an audience channel without a request.
     CreateAudience { queue_id: Id, user_id: Id ; channel_attrs: ChannelAttrsPatch }
     /// Goes to the end of a queue.
-    RequestAudience { queue_id: Id ; audience_metadata: Object }
+    RequestAudience { queue_id: Id ; audience_metadata: Object, levee_environments: Vec<Text>, levee_site: Text }
     /// Takes the next customer, or a certain one, from a queue.
     AcceptAudience { queue_id: Id ; audience_id: Id }
     /// Ends an audience and puts its customer into another queue.
     TransferAudience { audience_id: Id, queue_id: Id ;  }
     /// Leaves a contact request without a chat.
-    RegisterAudience { queue_id: Id ; audience_metadata: Object }
+    RegisterAudience { queue_id: Id ; audience_metadata: Object, levee_environments: Vec<Text>, levee_site: Text }
     /// Lists a queue's finished audiences.
     DescribeQueueTranscripts { interval_begin: f64, queue_id: Id ; interval_end: f64, interval_ongoing: bool }
     /// Deletes a queue's finished audiences.

@@ -460,6 +460,8 @@ export interface ActionParams {
   request_audience: {
     queue_id: string;
     audience_metadata?: JsonObject;
+    levee_environments?: string[];
+    levee_site?: string;
   };
   /** Takes the next customer, or a certain one, from a queue. */
   accept_audience: {
@@ -495,6 +497,8 @@ export interface ActionParams {
   register_audience: {
     queue_id: string;
     audience_metadata?: JsonObject;
+    levee_environments?: string[];
+    levee_site?: string;
   };
   /** Makes a channel and joins it. */
   create_channel: {
