@@ -163,6 +163,16 @@ fn stats(page: &mut String) -> Result<()> {
          `country_code`, `region`, `city`,\n`latitude`, `longitude` and `timezone`. What the customer calls so is \
          left out.\n"
     )?;
+    writeln!(
+        page,
+        "## Answers to a site's questions\n\nWith `levee_site`, a site's key, `request_audience` and \
+         `register_audience` have `pre_answers` of `audience_metadata`\nchecked against its \
+         `preAudienceQuestionnaire`; `levee_environments` lists the environments that the page puts\nover `default`. \
+         An answer that does not fit, or to a question that is nowhere asked, is refused with its place.\n`tags` are \
+         set by the questionnaire's logic. When the conversation opens, its agent's metadata has them as\n`tag_ids`, \
+         and the answer `message` is the customer's first message; `userName` is what the customer is called.\n\
+         Without `levee_site` answers are kept as they are, and nothing follows from them.\n"
+    )?;
     Ok(())
 }
 
