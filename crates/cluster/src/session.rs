@@ -302,9 +302,16 @@ impl SessionActor {
             self.replied(action_id);
             body = bring::reveal(body, || Some(self.secret(Some(action_id))));
         }
-        if let Err(rejection) = self.machine.push(body, splice, message_type, mark) {
-            self.hub.shared.metrics.drop("session_buffer");
-            self.end(Some(&rejection), CloseReason::Gone, true, ctx);
+        match self.machine.push(body, splice, message_type, mark) {
+            Ok(coalesced) => {
+                for _ in 0..coalesced {
+                    self.hub.shared.metrics.drop("coalesced");
+                }
+            }
+            Err(rejection) => {
+                self.hub.shared.metrics.drop("session_buffer");
+                self.end(Some(&rejection), CloseReason::Gone, true, ctx);
+            }
         }
     }
 
@@ -434,12 +441,7 @@ impl Handler<SessionMessage> for SessionActor {
                 self.note_dirty();
                 self.flush(ctx);
             }
-            SessionMessage::Writable => {
-                if let Err(rejection) = self.machine.release_latest() {
-                    return self.end(Some(&rejection), CloseReason::Gone, true, ctx);
-                }
-                self.flush(ctx);
-            }
+            SessionMessage::Writable => self.flush(ctx),
             SessionMessage::Seen(stream, seq, shown) => self.seen(&stream, seq, shown, ctx),
             SessionMessage::Latest(key, body) => self.latest(key, body, ctx),
             SessionMessage::Attached(attached) => self.attached(*attached, ctx),

@@ -2,8 +2,10 @@
 //!
 //! Events get ascending numbers. A number may be written to a connection only once the store has
 //! reserved it (the *ceiling*), so that it never stands for two contents, not even after a crash.
-//! Buffers are bounded by count and bytes; one more event than that and the session is lost.
+//! Buffers are bounded by count and bytes; one more event than that and the session is lost. So that what coalesces
+//! can, a client that acknowledges nothing is sent a part of that only: what waits longer may turn out not to matter.
 
+mod live;
 mod packed;
 
 pub use packed::Packed;
@@ -12,6 +14,7 @@ use crate::Few;
 use crate::view::Stream;
 use levee_proto::envelope::Splice;
 use levee_proto::{Body, ErrorType, Id, Rejection, Text, messages};
+use live::Live;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -30,6 +33,18 @@ pub struct Bounds {
     pub events: usize,
     /// Bytes of them.
     pub bytes: usize,
+}
+
+impl Bounds {
+    /// How many events and bytes may be under way to the client without an acknowledgement.
+    fn window(self) -> (usize, usize) {
+        (self.events - self.events / 4, self.bytes - self.bytes / 4)
+    }
+
+    /// How many events wait to be sent before what coalesces does.
+    fn behind(self) -> usize {
+        self.events / 8
+    }
 }
 
 impl Default for Bounds {
@@ -87,6 +102,10 @@ pub struct Session {
     ceiling: u64,
     acknowledged: u64,
     sent: u64,
+    /// Bytes that were sent since the last acknowledgement.
+    sent_bytes: usize,
+    /// The last event that was ever sent: up to there no event changes any more.
+    written: u64,
     bytes: usize,
     buffer: VecDeque<Numbered>,
     marks: VecDeque<Mark>,
@@ -97,6 +116,7 @@ pub struct Session {
     /// Actions whose replies were acknowledged last: a copy of one may still be under way.
     done: VecDeque<u64>,
     latest: Vec<(Text, Arc<Body>)>,
+    live: Option<Box<Live>>,
 }
 
 impl Session {
@@ -108,6 +128,7 @@ impl Session {
             last: above,
             acknowledged: above,
             sent: above,
+            written: above,
             ceiling: above + BLOCK,
             ..Self::default()
         }
@@ -124,7 +145,8 @@ impl Session {
         Self { ceiling, cursors, ..Self::new(message_types, ceiling, bounds) }
     }
 
-    /// Adds an event. `mark` says which record of which stream it shows.
+    /// Adds an event, and says how many earlier ones do not matter any more. `mark` says which record of which stream it
+    /// shows.
     ///
     /// # Errors
     /// `session_buffer_overflow` when the bounds are passed: the session is lost.
@@ -134,15 +156,19 @@ impl Session {
         mut splice: Splice,
         message_type: Option<&str>,
         mark: Option<(&Stream, u64)>,
-    ) -> Result<(), Rejection> {
+    ) -> Result<usize, Rejection> {
+        let mut coalesced = 0;
         let wanted = message_type.is_none_or(|of| messages::matches(&self.message_types, of));
         // A sender who does not take the type still needs the reply, without the content.
         if wanted || splice.action_id.is_some() {
             self.last += 1;
             splice.event_id = Some(self.last);
             self.note_reply(&splice);
+            if splice.action_id.is_none() && self.unsent() > self.bounds.behind() {
+                coalesced = self.coalesce(&body, message_type);
+            }
             let numbered = Numbered { body, splice, bare: !wanted };
-            self.bytes += numbered.body.size() + 64;
+            self.bytes += size(&numbered);
             self.buffer.push_back(numbered);
         }
         if let Some((stream, seq)) = mark {
@@ -151,7 +177,30 @@ impl Session {
         if self.buffer.len() > self.bounds.events || self.bytes > self.bounds.bytes {
             return Err(Rejection::new(ErrorType::SessionBufferOverflow));
         }
-        Ok(())
+        Ok(coalesced)
+    }
+
+    /// How many events were never sent.
+    fn unsent(&self) -> usize {
+        self.buffer.len() - self.place_after(self.written)
+    }
+
+    /// Where the first event after this one is in the buffer.
+    fn place_after(&self, event_id: u64) -> usize {
+        self.buffer.partition_point(|event| event.event_id() <= event_id)
+    }
+
+    /// Removes earlier events that the last one makes superfluous. The records that they show are dealt with once a later
+    /// event is acknowledged.
+    fn coalesce(&mut self, body: &Body, message_type: Option<&str>) -> usize {
+        let over = self.live.get_or_insert_default().add(self.last, body, message_type);
+        for event_id in &over {
+            let at = self.place_after(*event_id);
+            if let Some(event) = at.checked_sub(1).and_then(|at| self.buffer.remove(at)) {
+                self.bytes -= size(&event);
+            }
+        }
+        over.len()
     }
 
     fn note_reply(&mut self, splice: &Splice) {
@@ -232,13 +281,18 @@ impl Session {
         if event_id > self.last {
             return Err(Rejection::malformed("event_id is beyond what was sent"));
         }
-        self.sent = self.sent.max(event_id);
+        let sent = self.sent;
+        self.sent = sent.max(event_id);
         if event_id <= self.acknowledged {
             return Ok(());
         }
+        self.written = self.written.max(event_id);
         self.acknowledged = event_id;
         while let Some(first) = self.buffer.front().filter(|first| first.event_id() <= event_id) {
-            self.bytes -= first.body.size() + 64;
+            self.bytes -= size(first);
+            if first.event_id() <= sent {
+                self.sent_bytes -= size(first);
+            }
             if let Some(action) = first.splice.action_id
                 && self.actions.get(&action) == Some(&first.splice.event_id)
             {
@@ -265,15 +319,34 @@ impl Session {
     /// A new connection: everything that is not acknowledged goes out again.
     pub fn rewind(&mut self) {
         self.sent = self.acknowledged;
+        self.sent_bytes = 0;
     }
 
-    /// The next event to write, if its number is reserved.
+    /// Whether the client may be sent more before it acknowledges something.
+    pub fn has_window(&self) -> bool {
+        let (events, bytes) = self.bounds.window();
+        self.place_after(self.sent) < events && self.sent_bytes < bytes
+    }
+
+    /// The next event to write, if its number is reserved and the client has acknowledged enough.
     pub fn next_to_send(&mut self) -> Option<Numbered> {
-        if self.sent >= self.last.min(self.ceiling) {
+        if self.sent >= self.last.min(self.ceiling) || !self.has_window() {
             return None;
         }
-        let next = self.buffer.get((self.sent - self.acknowledged) as usize)?.clone();
-        self.sent += 1;
+        let next = self.buffer.get(self.place_after(self.sent))?;
+        if next.event_id() > self.ceiling {
+            return None;
+        }
+        let next = next.clone();
+        self.sent = next.event_id();
+        self.sent_bytes += size(&next);
+        self.written = self.written.max(self.sent);
+        if let Some(live) = &mut self.live {
+            live.sent(self.written);
+            if live.is_empty() {
+                self.live = None;
+            }
+        }
         Some(next)
     }
 
@@ -373,6 +446,11 @@ impl Session {
     pub fn digest(session_id: &str) -> Id {
         levee_proto::ids::digest(session_id)
     }
+}
+
+/// What an event counts in the buffer.
+fn size(event: &Numbered) -> usize {
+    event.body.size() + 64
 }
 
 #[cfg(test)]

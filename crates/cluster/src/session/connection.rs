@@ -11,7 +11,7 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 /// How many bytes may wait in a connection before the session holds back.
-pub(super) const WINDOW: usize = 1 << 20;
+const WINDOW: usize = 1 << 20;
 /// What a write counts beside its bytes, so that many small ones fill the window too.
 pub const OVERHEAD: usize = 512;
 /// How many events one write to a connection carries.
@@ -82,15 +82,14 @@ impl SessionActor {
         {
             self.disconnected();
         }
-        loop {
-            let room = match &self.connection {
-                None => break,
-                Some(Connection::Socket(_, flow)) => flow.pending() < WINDOW,
-                Some(Connection::Poll(_)) => true,
-            };
-            if !room {
-                break;
-            }
+        // What was held as the latest of its kind goes out once it can.
+        if self.has_room()
+            && self.machine.has_window()
+            && let Err(rejection) = self.machine.release_latest()
+        {
+            return self.end(Some(&rejection), CloseReason::Gone, true, ctx);
+        }
+        while self.has_room() {
             let mut events = Vec::new();
             let mut bytes = 0;
             while events.len() < AT_ONCE && bytes < WINDOW / 4 {
@@ -125,6 +124,15 @@ impl SessionActor {
         }
     }
 
+    /// Whether there is a connection that can take more.
+    fn has_room(&self) -> bool {
+        match &self.connection {
+            None => false,
+            Some(Connection::Socket(_, flow)) => flow.pending() < WINDOW,
+            Some(Connection::Poll(_)) => true,
+        }
+    }
+
     pub(super) fn disconnected(&mut self) {
         self.connection = None;
         self.away_since = Instant::now();
@@ -145,9 +153,6 @@ impl SessionActor {
         self.connection_number = number;
         // What a long poll was given goes out again only if the next one does not acknowledge it.
         self.machine.rewind();
-        if let Err(rejection) = self.machine.release_latest() {
-            return self.end(Some(&rejection), CloseReason::Gone, true, ctx);
-        }
         if !self.connected {
             self.connected = true;
             self.tell_presence(true);

@@ -1,8 +1,7 @@
 //! What a session sees of the streams that it follows.
 
-use super::connection::WINDOW;
 use super::target::absent;
-use super::{Announce, CloseReason, Connection, Following, SessionActor};
+use super::{Announce, CloseReason, Following, SessionActor};
 use crate::letter::Attached;
 use crate::publish::Shown;
 use actix::prelude::*;
@@ -238,17 +237,7 @@ impl SessionActor {
 
     /// The latest value of something goes out at once, or is held while nobody can take it.
     pub(super) fn latest(&mut self, key: Text, body: Arc<Body>, ctx: &mut Context<Self>) {
-        let ready = match &self.connection {
-            Some(Connection::Socket(_, flow)) => flow.pending() < WINDOW,
-            Some(Connection::Poll(_)) => true,
-            None => false,
-        };
         self.machine.hold_latest(key, body);
-        if ready {
-            if let Err(rejection) = self.machine.release_latest() {
-                return self.end(Some(&rejection), CloseReason::Gone, true, ctx);
-            }
-            self.flush(ctx);
-        }
+        self.flush(ctx);
     }
 }

@@ -67,6 +67,10 @@ impl Session {
             ceiling,
             acknowledged: packed.acknowledged,
             sent: packed.acknowledged,
+            sent_bytes: 0,
+            // The client may have got all of it.
+            written: packed.last,
+            live: None,
             bytes: buffer.iter().map(|event| event.body.size() + 64).sum(),
             buffer,
             marks: packed

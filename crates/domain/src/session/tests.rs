@@ -54,6 +54,109 @@ fn numbers_above_the_ceiling_wait_until_they_are_reserved() {
     assert_eq!(drain(&mut s).len(), 5);
 }
 
+/// Metadata of a customer, with the value of each key.
+fn metadata(author: &str, data: serde_json::Value) -> Arc<Body> {
+    let event = events::MessageReceived {
+        message_type: "ninchat.com/metadata".into(),
+        channel_id: Some("00c".into()),
+        message_user_id: Some(author.into()),
+        ..Default::default()
+    };
+    let content = serde_json::json!({"data": data, "time": 1});
+    Arc::new(Body::with_parts(&event, vec![content.to_string().into()]))
+}
+
+fn push_live(s: &mut Session, body: Arc<Body>, splice: Splice) -> Result<usize, Rejection> {
+    s.push(body, splice, Some("ninchat.com/metadata"), Some((&Stream::conversation(&"00c".into()), 1)))
+}
+
+/// All that goes out, to a client that acknowledges it.
+fn read_all(s: &mut Session) -> Vec<Numbered> {
+    let mut all = Vec::new();
+    while let Some(event) = s.next_to_send() {
+        s.acknowledge(event.event_id()).unwrap();
+        all.push(event);
+    }
+    all
+}
+
+#[test]
+fn a_slow_reader_of_live_metadata_gets_the_latest_value_of_each_key_and_no_overflow() {
+    let mut s = session();
+    s.reserved(10_000);
+    let mut coalesced = 0;
+    for number in 0..5000 {
+        let (author, key) = (["a", "b"][number % 2], ["page", "field", "x"][number % 3]);
+        let data = serde_json::json!({key: number, "rare": if number < 200 { Some(1) } else { None }});
+        let data = if number < 200 { data } else { serde_json::json!({key: number}) };
+        coalesced += push_live(&mut s, metadata(author, data), Splice::default()).unwrap();
+        if number % 7 == 0 {
+            // It is written to as long as it has room.
+            drain(&mut s);
+        }
+        if number == 2500 {
+            s.push(body("between"), Splice::default(), None, None).unwrap();
+        }
+    }
+    s.push(body("last"), Splice::default(), None, None).unwrap();
+    assert!(coalesced > 4800 && s.waiting() <= 100, "{coalesced} and {}", s.waiting());
+    let sent = drain(&mut s);
+    assert!(sent.is_empty(), "nothing more goes out to one who acknowledges nothing");
+    s.rewind();
+    let all = read_all(&mut s);
+    assert!(all.is_sorted_by(|one, next| one.event_id() < next.event_id()));
+    assert_eq!(all.last().unwrap().body, body("last"));
+    assert!(all.iter().any(|event| event.body == body("between")));
+    let mut values = std::collections::BTreeMap::new();
+    for event in all.iter().filter(|event| event.body.event() == "message_received") {
+        let content: serde_json::Value = serde_json::from_slice(&event.body.parts[0]).unwrap();
+        let header: serde_json::Value = serde_json::from_str(event.body.header()).unwrap();
+        for (key, value) in content["data"].as_object().unwrap() {
+            values.insert((header["message_user_id"].to_string(), key.clone()), value.clone());
+        }
+    }
+    let latest =
+        |author: usize, key: usize| (0..5000).rev().find(|n| n % 2 == author && n % 3 == key).unwrap();
+    for (author, name) in ["\"a\"", "\"b\""].iter().enumerate() {
+        for (key, of) in ["page", "field", "x"].iter().enumerate() {
+            assert_eq!(values[&((*name).to_owned(), (*of).to_owned())], latest(author, key));
+        }
+        assert_eq!(
+            values[&((*name).to_owned(), "rare".to_owned())],
+            1,
+            "one that came once is there as well"
+        );
+    }
+    // Its cursor stands after all of it.
+    assert_eq!(s.cursor(&Stream::conversation(&"00c".into())), Some(1));
+}
+
+#[test]
+fn replies_and_what_was_sent_before_are_never_coalesced() {
+    let mut s = session();
+    let one = || metadata("a", serde_json::json!({"k": 1}));
+    let fill = |s: &mut Session| (0..40).for_each(|_| drop(s.push(body("x"), Splice::default(), None, None)));
+    fill(&mut s);
+    let reply = Splice { action_id: Some(9), ..Splice::default() };
+    assert_eq!(push_live(&mut s, one(), reply).unwrap(), 0);
+    assert_eq!(push_live(&mut s, one(), Splice::default()).unwrap(), 0, "a reply is the sender's own");
+    assert_eq!(push_live(&mut s, one(), Splice::default()).unwrap(), 1);
+    let sent = drain(&mut s);
+    assert_eq!(sent.len(), 42);
+    // What a lost connection has carried comes again as it was.
+    s.rewind();
+    fill(&mut s);
+    assert_eq!(push_live(&mut s, one(), Splice::default()).unwrap(), 0);
+    let again: Vec<_> = drain(&mut s);
+    assert_eq!(again[..42], sent);
+    // A reader who is not behind gets every one.
+    let mut s = session();
+    for _ in 0..500 {
+        assert_eq!(push_live(&mut s, one(), Splice::default()).unwrap(), 0);
+        assert_eq!(read_all(&mut s).len(), 1);
+    }
+}
+
 #[test]
 fn one_event_too_many_is_an_overflow() {
     let mut s = session();
