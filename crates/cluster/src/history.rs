@@ -39,7 +39,7 @@ pub(crate) async fn load(store: Arc<dyn Store>, stream: Stream, wanted: History)
     }
 }
 
-async fn find(
+pub(crate) async fn find(
     store: &dyn Store,
     stream: &Stream,
     wanted: &History,

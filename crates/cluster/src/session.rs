@@ -6,6 +6,7 @@ mod act;
 mod birth;
 mod connection;
 mod gather;
+mod highlights;
 mod lane;
 mod park;
 mod save;

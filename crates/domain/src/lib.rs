@@ -9,6 +9,7 @@ pub mod conversation;
 pub mod entity;
 pub mod few;
 pub mod found;
+pub mod highlight;
 pub mod ice;
 pub mod identity;
 pub mod jitsi;

@@ -165,11 +165,14 @@ pub(super) struct Belongings {
 }
 
 impl Belongings {
-    /// Adds what a stream's owner has answered; `read` is how far the user has read it.
-    pub(super) fn add(&mut self, stream: &Stream, mut summary: Object, read: Option<u64>) {
+    /// Adds what a stream's owner has answered; `read` is how far the user has read it, `highlighted` whether what came
+    /// after that has one of the user's words.
+    pub(super) fn add(&mut self, stream: &Stream, mut summary: Object, read: Option<u64>, highlighted: bool) {
         let id = stream.id.to_string();
         let last = summary.remove("$last_message").and_then(|value| value.as_u64());
         let peer = summary.remove("$peer");
+        summary.remove("$visible");
+        let status = if highlighted { "highlight" } else { "unread" };
         let unread = last.is_some_and(|last| read.is_none_or(|read| read < last));
         match stream.kind {
             levee_domain::Kind::User => {}
@@ -185,13 +188,13 @@ impl Belongings {
             levee_domain::Kind::Conversation => match peer.as_ref().and_then(Value::as_str) {
                 Some(peer) => {
                     if unread {
-                        summary.entry("dialogue_status").or_insert_with(|| "unread".into());
+                        summary.entry("dialogue_status").or_insert_with(|| status.into());
                     }
                     self.dialogues.insert(peer.to_owned(), Value::Object(summary));
                 }
                 None => {
                     if unread {
-                        summary.insert("channel_status".into(), "unread".into());
+                        summary.insert("channel_status".into(), status.into());
                     }
                     self.channels.insert(id, Value::Object(summary));
                 }

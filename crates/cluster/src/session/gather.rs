@@ -7,6 +7,7 @@ use actix::prelude::*;
 use levee_domain::view::{Kind, Stream};
 use levee_proto::{Body, Id, Object, events};
 use serde_json::Value;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,25 +81,36 @@ impl SessionActor {
         }
     }
 
-    fn belongings(&self, got: Vec<(Stream, Object)>) -> Belongings {
+    fn belongings(&self, got: Vec<(Stream, Object)>, highlighted: &HashSet<Id>) -> Belongings {
         let mut has = Belongings::default();
         for (stream, summary) in got {
-            has.add(&stream, summary, self.read.get(&stream.id).copied());
+            has.add(&stream, summary, self.read.get(&stream.id).copied(), highlighted.contains(&stream.id));
         }
         has
     }
 
+    /// All have answered: what is unread is looked through, if the user wants that.
     fn complete(&mut self, gather: Gather, ctx: &mut Context<Self>) {
+        let unread = match &gather.purpose {
+            Purpose::Created { user, .. } | Purpose::Found { user } => self.unread(user, &gather.got),
+            Purpose::Queues { .. } => None,
+        };
+        let Some(unread) = unread else { return self.tell_gathered(gather, &HashSet::new(), ctx) };
+        let looking = unread.highlighted(self.hub.store()).into_actor(self);
+        ctx.spawn(looking.map(|found, actor, ctx| actor.tell_gathered(gather, &found, ctx)));
+    }
+
+    fn tell_gathered(&mut self, gather: Gather, highlighted: &HashSet<Id>, ctx: &mut Context<Self>) {
         let body = match gather.purpose {
             Purpose::Created { session_id, user_auth, user } => {
-                let has = self.belongings(gather.got);
+                let has = self.belongings(gather.got, highlighted);
                 let event = created(session_id, self.user.clone(), user_auth, &user, has);
                 self.tell(Arc::new(Body::new(&event)), gather.action_id, ctx);
                 return self.go_on(ctx);
             }
             Purpose::Found { user } => {
                 let got = gather.got.into_iter().filter(|(stream, _)| stream.kind != Kind::User).collect();
-                let has = self.belongings(got);
+                let has = self.belongings(got, highlighted);
                 let all = created(Id::default(), self.user.clone(), None, &user, has);
                 Body::new(&events::UserFound {
                     user_id: self.user.clone(),

@@ -317,12 +317,13 @@ impl Conversation {
         };
         let mut attrs = member.dialogue.clone();
         change.apply(&mut attrs);
-        if change.names() == ["writing"] && hidden == member.hides {
+        let noticed = update.dialogue_status.is_some() && !hidden;
+        if change.names() == ["writing"] && hidden == member.hides && !noticed {
             let view = views::dialogue_updated(self, at, &actor.user, &attrs);
             return Ok(Step::emit(Emit::Publish(view)));
         }
         let (user, peer) = (actor.user.clone(), self.peer_of(&actor.user).cloned().unwrap_or_default());
-        Ok(Step::record(ConversationRecord::DialogueUpdated { user, peer, attrs, hidden }))
+        Ok(Step::record(ConversationRecord::DialogueUpdated { user, peer, attrs, hidden, noticed }))
     }
 
     fn keep_hours(&self, at: &Moment<'_>) -> Step<ConversationRecord> {

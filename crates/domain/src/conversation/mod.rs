@@ -207,10 +207,11 @@ impl Machine for Conversation {
                     member.ends = ends;
                 }
             }
-            ConversationRecord::DialogueUpdated { user, attrs, hidden, .. } => {
+            ConversationRecord::DialogueUpdated { user, attrs, hidden, noticed, .. } => {
                 if let Some(member) = self.members.get_mut(&user) {
                     member.dialogue = attrs;
                     member.hides = hidden;
+                    member.noticed = if noticed { seq } else { member.noticed };
                 }
             }
             ConversationRecord::Discarded { user, through, .. } => {

@@ -38,6 +38,9 @@ pub struct Member {
     /// Attributes that are unset at a time, microseconds since 1970.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub ends: BTreeMap<Text, u64>,
+    /// The record by which the member wanted nothing of a dialogue to be highlighted any more.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub noticed: u64,
 }
 
 /// How an audience was asked for.
@@ -268,6 +271,9 @@ pub enum ConversationRecord {
         attrs: DialogueMemberAttrs,
         /// Whether it is hidden.
         hidden: bool,
+        /// Whether nothing so far is highlighted any more.
+        #[serde(default, skip_serializing_if = "is_false")]
+        noticed: bool,
     },
     /// Somebody has discarded the older part of a dialogue, for themselves.
     Discarded {

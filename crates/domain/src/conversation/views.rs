@@ -72,7 +72,7 @@ pub(super) fn of(id: &Id, seq: u64, time: u64, record: &ConversationRecord) -> V
                 View::effect(To::Only(vec![user.clone()]), Effect::Become(has)),
             ]
         }
-        ConversationRecord::DialogueUpdated { user, peer, attrs, hidden } => {
+        ConversationRecord::DialogueUpdated { user, peer, attrs, hidden, .. } => {
             let mut members = Object::new();
             members.insert(user.to_string(), json!(attrs));
             let event = |with: &Id, hidden: bool| events::DialogueUpdated {
@@ -257,6 +257,8 @@ pub(super) fn glance(of: &Conversation, at: &Moment<'_>, user: &Id) -> Glance {
     }
     let mut summary = Object::new();
     summary.insert("$last_message".into(), json!(of.last_message.map(|(seq, _)| seq)));
+    let (after, since) = of.visible_to(user).unwrap_or((u64::MAX, 0));
+    summary.insert("$visible".into(), json!((after.max(member.noticed), since, has & roles::MODERATOR != 0)));
     let entry = if of.form == Form::Channel {
         let found = found(of, at, user, Standing::Member);
         summary.insert("channel_attrs".into(), json!(of.attrs));
