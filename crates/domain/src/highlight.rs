@@ -41,7 +41,8 @@ impl Words {
 
     /// Whether a text has one of them, whatever the case of its letters.
     pub fn are_in(&self, text: &str) -> bool {
-        let text = text.get(..text.floor_char_boundary(LOOKED_AT)).unwrap_or_default().to_lowercase();
+        let end = (0..=LOOKED_AT.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+        let text = text[..end.unwrap_or_default()].to_lowercase();
         self.0.iter().any(|word| {
             text.match_indices(&word.text).any(|(at, found)| {
                 let (before, after) = (&text[..at], &text[at + found.len()..]);
