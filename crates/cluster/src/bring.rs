@@ -84,6 +84,7 @@ fn is_ours(action: &Action) -> bool {
         | Action::Queue(_)
         | Action::Key(_)
         | Action::Video(_)
+        | Action::File(_)
         | Action::Member(_) => false,
     }
 }

@@ -1,6 +1,7 @@
 //! Calls: actions without a session, each answered once.
 
 use crate::bring::{self, Provision};
+use crate::files::Sent;
 use crate::hub::Hub;
 use crate::letter::{Act, Asker, Job, Outcome};
 use crate::places;
@@ -59,7 +60,7 @@ impl Hub {
         caller: Caller,
         envelope: Envelope,
         header: Bytes,
-        parts: Vec<Bytes>,
+        mut parts: Vec<Bytes>,
     ) -> Result<Vec<(Arc<levee_proto::Body>, Option<u64>)>, Rejection> {
         let action = envelope.decode(&header)?;
         let caller = match &envelope.puppet_id {
@@ -119,8 +120,17 @@ impl Hub {
             let shard = ids::shard(&caller.user).unwrap_or_default();
             ids::from_bytes(shard, &rand::random::<[u8; 17]>())
         };
-        let Provision { answer, stream, found } =
-            self.provide(&action, &caller.user, stream, Vec::new(), drawn).await?;
+        let provided = match &action {
+            Action::Conversation(ConversationAction::SendFile(send)) => {
+                let shard = ids::shard(&caller.user).unwrap_or_default();
+                let file = ids::from_bytes(shard, &rand::random::<[u8; 10]>());
+                let sent = Sent { send, user: &caller.user, file, stream: &stream };
+                let found = Some(self.take_in(sent, &mut parts).await?);
+                Provision { answer: None, stream, found }
+            }
+            _ => self.provide(&action, &caller.user, stream, Vec::new(), drawn).await?,
+        };
+        let Provision { answer, stream, found } = provided;
         if let Some(answer) = answer {
             return Ok(vec![(answer, None)]);
         }
@@ -156,6 +166,10 @@ impl Hub {
                 Ok(events.into_iter().map(told).collect())
             }
             Ok(Ok(Outcome::Rejected(rejection))) => Err(rejection),
+            Ok(Ok(Outcome::Value(mut value))) if value.get("file").is_some() => {
+                let found = self.file_found(value["file"].take()).await?;
+                Ok(vec![(Arc::new(levee_proto::Body::new(&found)), None)])
+            }
             Ok(Ok(Outcome::Value(_) | Outcome::Followed(..)) | Err(_)) | Err(_) => {
                 Err(Rejection::new(ErrorType::Internal).because("no answer in time"))
             }

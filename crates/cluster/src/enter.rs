@@ -110,7 +110,7 @@ impl Hub {
                     };
                     (customer.user, Proof::Audience(owner.id, digest), Some(new))
                 }
-                Kind::Realm | Kind::Queue => return Err(denied()),
+                Kind::Realm | Kind::Queue | Kind::File => return Err(denied()),
             }
         } else if create.user_id.is_some() || create.user_existing == Some(true) {
             return Err(denied());

@@ -1,4 +1,4 @@
-//! The one actor around every machine that is an entity: user, realm, queue, conversation.
+//! The one actor around every machine that is an entity: user, realm, queue, conversation, file.
 //!
 //! It loads the machine, decides what waits in its inbox against the state so far, commits all of it
 //! at once, and only then answers and publishes. Nothing is decided while a commit is under way.
@@ -14,7 +14,7 @@ use crate::{outbox, realms};
 use actix::prelude::*;
 use levee_domain::machine::{Machine, Timer};
 use levee_domain::view::{Kind, Stream};
-use levee_domain::{Entity, conversation::Conversation, queue::Queue, realm::Realm, user::User};
+use levee_domain::{Entity, conversation::Conversation, file::File, queue::Queue, realm::Realm, user::User};
 use levee_proto::{ErrorType, Id, Rejection};
 use levee_store::{Epoch, StoreError};
 use serde_json::Value;
@@ -56,6 +56,7 @@ pub(crate) fn start(hub: Rc<Hub>, stream: Stream) -> Recipient<EntityMessage> {
         Kind::Realm => EntityActor::<Realm>::open(hub, stream),
         Kind::Queue => EntityActor::<Queue>::open(hub, stream),
         Kind::Conversation => EntityActor::<Conversation>::open(hub, stream),
+        Kind::File => EntityActor::<File>::open(hub, stream),
     }
 }
 

@@ -10,8 +10,8 @@ use levee_domain::view::Stream;
 use levee_proto::actions::conversation::JoinChannel;
 use levee_proto::attrs::UserAttrs;
 use levee_proto::{
-    Action, ConversationAction, ErrorType, Id, KeyAction, MemberAction, Object, QueueAction, Rejection, Text,
-    ids,
+    Action, ConversationAction, ErrorType, FileAction, Id, KeyAction, MemberAction, Object, QueueAction,
+    Rejection, Text, ids,
 };
 use std::rc::Rc;
 use std::sync::Arc;
@@ -26,6 +26,8 @@ enum Question<'a> {
     Verified,
     /// Whether a signature or a token lets a user into a channel.
     Grant(&'a JoinChannel, &'a str),
+    /// Whether the user who acts may read the message that a file came with.
+    Reads(&'a Id),
     /// What encrypted metadata says, and what answers to a site's questions come to.
     Asking(Asking<'a>),
 }
@@ -44,6 +46,7 @@ fn question(action: &Action) -> Option<Question<'_>> {
         Action::Session(_) | Action::User(_) | Action::Realm(_) | Action::Video(_) | Action::Access(_) => {
             None
         }
+        Action::File(FileAction::DescribeFile(of)) => Some(Question::Reads(&of.file_id)),
         Action::Queue(action) => match action {
             QueueAction::RequestAudience(of) => {
                 asking(&of.audience_metadata, &of.levee_site, &of.levee_environments)
@@ -80,6 +83,8 @@ fn question(action: &Action) -> Option<Question<'_>> {
             | ConversationAction::LoadHistory(_)
             | ConversationAction::DiscardHistory(_)
             | ConversationAction::TransferAudience(_)
+            // Its bytes are taken in before it gets here.
+            | ConversationAction::SendFile(_)
             | ConversationAction::GetTranscript(_)
             | ConversationAction::DeleteTranscript(_) => None,
         },
@@ -136,6 +141,10 @@ impl Hub {
                 Some(Found::Verified(verified.as_bool().unwrap_or_default()))
             }
             Some(Question::Grant(join, sign)) => Some(Found::Granted(self.grant(join, sign, user).await?)),
+            Some(Question::Reads(file)) => {
+                let file = self.about_file(file).await?;
+                Some(Found::Reads(self.reads_file(&file, user).await?))
+            }
             Some(Question::Asking(Asking { metadata, secure, site })) => {
                 let secure = match secure {
                     Some(text) => Some(self.opened(text, user).await?),

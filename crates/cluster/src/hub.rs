@@ -6,6 +6,7 @@
 use crate::alike::Alike;
 use crate::call::Calls;
 use crate::entity::EntityMessage;
+use crate::files::Files;
 use crate::follow::Follows;
 use crate::letter::{Job, Letter, Outcome, Seat};
 use crate::mail_rate::MailRate;
@@ -54,6 +55,7 @@ pub struct Shared {
     pub(crate) post_office: PostOffice,
     pub(crate) placement: Placement,
     pub(crate) mail_rate: MailRate,
+    pub(crate) files: Files,
     pub(crate) lease: Lease,
     /// The lease is renewed at once, for there is news.
     pub(crate) renew_now: Notify,
@@ -74,6 +76,7 @@ impl Shared {
         options: NodeOptions,
     ) -> Self {
         let arbiters = options.arbiters.max(1);
+        let files = Files::new(options.files.clone(), metrics.clone());
         Self {
             node,
             store,
@@ -83,6 +86,7 @@ impl Shared {
             post_office: PostOffice::default(),
             placement: Placement::default(),
             mail_rate: MailRate::default(),
+            files,
             lease: Lease::default(),
             renew_now: Notify::new(),
             full: AtomicBool::new(false),

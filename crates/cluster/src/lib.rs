@@ -10,6 +10,7 @@ mod bring;
 pub mod call;
 pub mod enter;
 mod entity;
+pub mod files;
 mod find_out;
 mod follow;
 mod history;
@@ -37,6 +38,7 @@ mod stats;
 mod transcript;
 mod whereabouts;
 
+pub use files::FileOptions;
 pub use hub::Hub;
 pub use levee_domain::ice::IceServers;
 pub use levee_domain::jitsi::Jitsi;

@@ -35,6 +35,10 @@ pub struct Metrics {
     pub shard_moves: IntCounterVec,
     /// Mails, by what became of them.
     pub mails: IntCounterVec,
+    /// Files that were to be taken in, by what became of them.
+    pub uploads: IntCounterVec,
+    /// Bytes of files, by direction.
+    pub file_bytes: IntCounterVec,
     /// Commits that met another writer, by kind of conflict.
     pub conflicts: IntCounterVec,
 }
@@ -103,6 +107,14 @@ impl Metrics {
                 Opts::new("levee_mails_total", "Mails that were sent, deferred or given up."),
                 &["outcome"],
             )?,
+            uploads: IntCounterVec::new(
+                Opts::new("levee_uploads_total", "Files that were taken in, refused, or failed."),
+                &["outcome"],
+            )?,
+            file_bytes: IntCounterVec::new(
+                Opts::new("levee_file_bytes_total", "Bytes of files, by direction."),
+                &["direction"],
+            )?,
             conflicts: IntCounterVec::new(
                 Opts::new("levee_commit_conflicts_total", "Commits that met another writer, by kind."),
                 &["kind"],
@@ -123,6 +135,8 @@ impl Metrics {
         registry.register(Box::new(metrics.timers.clone()))?;
         registry.register(Box::new(metrics.shard_moves.clone()))?;
         registry.register(Box::new(metrics.mails.clone()))?;
+        registry.register(Box::new(metrics.uploads.clone()))?;
+        registry.register(Box::new(metrics.file_bytes.clone()))?;
         registry.register(Box::new(metrics.conflicts.clone()))?;
         Ok(metrics)
     }

@@ -2,6 +2,7 @@
 
 mod leases;
 
+use crate::files::FileOptions;
 use crate::hub::{Hub, HubActor, Run, Shared};
 use crate::letter::Letter;
 use crate::metrics::Metrics;
@@ -22,7 +23,7 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 /// The version of what nodes say to each other: letters, and what is stored for other nodes to read.
-pub const SPEAKS: u32 = 2;
+pub const SPEAKS: u32 = 3;
 
 /// How long the last letters of a node that stops may take.
 const LAST_LETTERS: Duration = Duration::from_millis(50);
@@ -80,6 +81,8 @@ pub struct NodeOptions {
     pub mailer: Option<Arc<dyn Mailer>>,
     /// Where addresses are, if the operator has a file that says it.
     pub places: Option<Arc<Places>>,
+    /// Where files are kept, and how.
+    pub files: FileOptions,
 }
 
 impl Default for NodeOptions {
@@ -99,6 +102,7 @@ impl Default for NodeOptions {
             jitsi: Jitsi::default(),
             mailer: None,
             places: None,
+            files: FileOptions::default(),
         }
     }
 }

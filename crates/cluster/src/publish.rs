@@ -2,6 +2,7 @@
 
 use crate::letter::Publish;
 use levee_domain::conversation::{Conversation, ConversationRecord};
+use levee_domain::file::File;
 use levee_domain::machine::{Entry, Machine};
 use levee_domain::queue::Queue;
 use levee_domain::realm::Realm;
@@ -31,6 +32,7 @@ pub(crate) fn replay(stream: &Stream, record: &Record) -> Publish {
         Kind::Realm => of::<Realm>(stream, record),
         Kind::Queue => of::<Queue>(stream, record),
         Kind::Conversation => of::<Conversation>(stream, record),
+        Kind::File => of::<File>(stream, record),
     };
     Publish { stream: stream.clone(), seq: record.seq, views: Arc::new(views), command, asker: None }
 }

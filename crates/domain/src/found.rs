@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 use crate::access::Sendable;
+use crate::file::Described;
 use crate::machine::{Claim, Emit};
 use crate::site::Asked;
 
@@ -30,6 +31,10 @@ pub enum Found {
     Brought(Box<Brought>),
     /// What answers to a site's questions come to; beside that, what encrypted metadata says.
     Asked(Box<Asked>, Option<Box<Found>>),
+    /// A file was taken in; for a dialogue also the other user, and what may be known of them.
+    File(Box<Described>, Option<(Id, Arc<UserAttrs>)>),
+    /// Whether the user may read the message that a file came with.
+    Reads(bool),
 }
 
 /// What actions about access keys and identities take; each uses its part.
@@ -69,6 +74,8 @@ impl std::fmt::Debug for Found {
             Self::Secure(..) => "Secure",
             Self::Brought(_) => "Brought",
             Self::Asked(..) => "Asked",
+            Self::File(..) => "File",
+            Self::Reads(_) => "Reads",
         })
     }
 }
@@ -87,6 +94,7 @@ impl Found {
         match self {
             Self::Peer(id, card) => Some((id, card)),
             Self::Brought(brought) => brought.peer.as_ref().map(|(id, card)| (id, card)),
+            Self::File(_, peer) => peer.as_ref().map(|(id, card)| (id, card)),
             _ => None,
         }
     }

@@ -1,4 +1,4 @@
-//! Pure state machines of the chat: session, user, realm, queue, conversation.
+//! Pure state machines of the chat: session, user, realm, queue, conversation, file.
 //!
 //! A machine decides what an action or an order means ([`Machine::decide`]) and is the fold of its
 //! records ([`Machine::apply`]). It knows no actor framework, does no I/O, reads no clock and draws no
@@ -8,6 +8,7 @@ pub mod access;
 pub mod conversation;
 pub mod entity;
 pub mod few;
+pub mod file;
 pub mod found;
 pub mod highlight;
 pub mod ice;

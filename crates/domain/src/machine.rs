@@ -146,6 +146,8 @@ pub enum Emit {
     Wait(Timer, Due),
     /// A timer need not ring any more.
     Unwait(Timer),
+    /// Remove a file's bytes. May be lost: whoever emits it has a timer that does so again.
+    Discard(crate::file::Blob),
 }
 
 /// When a timer rings.
@@ -170,11 +172,14 @@ pub enum Timer {
     Member,
     /// Erase a transcript, or go on erasing many.
     Transcript,
+    /// Give up a file that came to nothing, or try again to remove bytes.
+    File,
 }
 
 impl Timer {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Agent, Self::Schedule, Self::Visits, Self::Member, Self::Transcript];
+    pub const ALL: [Self; 6] =
+        [Self::Agent, Self::Schedule, Self::Visits, Self::Member, Self::Transcript, Self::File];
 
     /// Its name, as the agenda keeps it.
     pub fn name(self) -> &'static str {
@@ -184,6 +189,7 @@ impl Timer {
             Self::Visits => "visits",
             Self::Member => "member",
             Self::Transcript => "transcript",
+            Self::File => "file",
         }
     }
 }

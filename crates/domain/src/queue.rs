@@ -349,7 +349,7 @@ impl Machine for Queue {
             Timer::Schedule => Some(QueueOrder::Hours),
             Timer::Visits => Some(QueueOrder::Count),
             Timer::Transcript => Some(QueueOrder::Clear),
-            Timer::Agent | Timer::Member => None,
+            Timer::Agent | Timer::Member | Timer::File => None,
         }
     }
 

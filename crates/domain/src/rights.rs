@@ -112,6 +112,18 @@ impl Standing {
         TABLE.iter().any(|(of, least)| *of == right && self >= *least)
     }
 
+    /// Whether this standing may send files where the attribute `upload` says this. What nobody knows enables
+    /// nobody.
+    pub fn uploads(self, upload: Option<&str>) -> bool {
+        match upload {
+            Some("member") => self >= Self::Member,
+            // The name that queues had for it.
+            Some("moderator" | "agent") => self >= Self::Moderator,
+            Some("operator") => self >= Self::Operator,
+            Some(_) | None => false,
+        }
+    }
+
     /// Whether this standing may write attributes of a kind; `oneself` if they describe the user.
     pub fn writes(self, writable: Writable, oneself: bool) -> bool {
         match writable {

@@ -14,6 +14,8 @@ pub enum Kind {
     Queue,
     /// A channel or a dialogue.
     Conversation,
+    /// A file.
+    File,
 }
 
 /// An entity's stream.
@@ -46,6 +48,10 @@ impl Stream {
     pub fn conversation(id: &Id) -> Self {
         Self::new(Kind::Conversation, id.clone())
     }
+    /// A file's.
+    pub fn file(id: &Id) -> Self {
+        Self::new(Kind::File, id.clone())
+    }
     /// The shard of its entity; 0 for an id that can't be ours, which no entity has.
     pub fn shard(&self) -> u16 {
         levee_proto::ids::shard(&self.id).unwrap_or_default()
@@ -57,6 +63,7 @@ impl Stream {
             Kind::Realm => 'r',
             Kind::Queue => 'q',
             Kind::Conversation => 'c',
+            Kind::File => 'f',
         };
         levee_proto::types::Text::from_iter([letter, '/']) + &self.id
     }
@@ -67,6 +74,7 @@ impl Stream {
             "r/" => Kind::Realm,
             "q/" => Kind::Queue,
             "c/" => Kind::Conversation,
+            "f/" => Kind::File,
             _ => return None,
         };
         Some(Self::new(kind, &key[2..]))

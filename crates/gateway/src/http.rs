@@ -1,7 +1,7 @@
 //! The routes of plain HTTP.
 
 use crate::poll::{bad_callback, respond};
-use crate::{Shared, pages, poll, sessionless, sites};
+use crate::{Shared, files, pages, poll, sessionless, sites};
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
 use levee_proto::limits;
@@ -11,9 +11,10 @@ use serde_json::json;
 
 /// Registers the routes of one arbiter.
 pub(crate) fn routes(config: &mut web::ServiceConfig, context: Shared, arbiter: u16) {
+    let files_host = context.options.files_host.clone();
+    config.app_data(web::Data::new(context)).app_data(web::Data::new(arbiter));
+    files::routes(config, files_host);
     config
-        .app_data(web::Data::new(context))
-        .app_data(web::Data::new(arbiter))
         .app_data(web::PayloadConfig::new(limits::HEADER_BYTES + limits::PAYLOAD_BYTES))
         .route("/v2/endpoint", web::get().to(endpoint))
         .route("/v2/poll", web::get().to(poll::get))

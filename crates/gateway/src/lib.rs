@@ -5,6 +5,7 @@
 
 mod accept;
 mod client_address;
+mod files;
 mod http;
 mod pages;
 mod poll;
@@ -35,6 +36,8 @@ pub struct GatewayOptions {
     pub trusted_proxies: Vec<IpNetwork>,
     /// Where pages may come from that talk to the console's endpoints, beside this server itself.
     pub allowed_origins: Vec<String>,
+    /// The host, with its port, that serves files and nothing else; without one, files are served beside all else.
+    pub files_host: Option<String>,
     /// The demo's realm: its shop page is served then.
     pub demo_realm: Option<String>,
     /// The registry that `/metrics` shows.
@@ -53,6 +56,11 @@ impl Context {
     /// The address of whoever sent a request.
     pub(crate) fn client_address(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Text {
         client_address::of(peer, headers, &self.options.trusted_proxies)
+    }
+
+    /// Whether a request is for the host that has files only.
+    pub(crate) fn is_files_host(&self, headers: &HeaderMap) -> bool {
+        self.options.files_host.as_ref().is_some_and(|host| files::is_host(headers, host))
     }
 
     /// A number for a connection, unlike any other's.

@@ -44,6 +44,9 @@ where
 {
     let accepted = match here.context.node.is_draining() {
         true => Err((StatusCode::SERVICE_UNAVAILABLE, "the node is stopping")),
+        false if here.context.is_files_host(&request.head().headers) => {
+            Err((StatusCode::NOT_FOUND, "no WebSocket here"))
+        }
         false => accept(&request),
     };
     let response = match accepted {

@@ -17,7 +17,7 @@ pub mod messages;
 pub mod types;
 
 pub use actions::{
-    AccessAction, Action, ConversationAction, KeyAction, MemberAction, QueueAction, RealmAction,
+    AccessAction, Action, ConversationAction, FileAction, KeyAction, MemberAction, QueueAction, RealmAction,
     SessionAction, UserAction, VideoAction,
 };
 pub use envelope::{Body, Envelope, Splice};

@@ -22,6 +22,10 @@ pub const SECRET_BYTES: usize = 1024;
 pub const HISTORY: u64 = 1000;
 /// Members of a channel (`channel_quota_exceeded`).
 pub const CHANNEL_MEMBERS: usize = 2000;
+/// Files of a channel or a dialogue (`upload_quota_exceeded`).
+pub const FILES: usize = 5000;
+/// Bytes of a file's name; what is longer is cut.
+pub const FILE_NAME_BYTES: usize = 255;
 /// Access keys to one thing that are known at a time (`send_rate_limited`).
 pub const ACCESS_KEYS: usize = 100;
 /// Identities of one user (`permission_denied`).

@@ -1,12 +1,14 @@
 //! What a node stands on, as it is configured: its store, and its way to the other nodes.
 
-use crate::config::{Config, Store};
+use crate::config::{Blobs, Config, Store};
 use anyhow::{Context, Result};
 use levee_bus::memory::MemoryNetwork;
 use levee_bus::metrics::BusMetrics;
 use levee_bus::redis::{Address, RedisBus};
 use levee_bus::{Bus, Inbox};
-use levee_cluster::NodeOptions;
+use levee_cluster::{FileOptions, NodeOptions};
+use levee_store::blobs::local::LocalBlobs;
+use levee_store::blobs::s3::S3Blobs;
 use levee_store::memory::MemoryStore;
 use levee_store::metrics::StoreMetrics;
 use levee_store::postgres::{PostgresOptions, PostgresStore};
@@ -18,6 +20,11 @@ use std::time::Duration;
 
 /// One node on a store of its own is alone by the store's lock: its lease need not be short.
 const ALONE: Duration = Duration::from_secs(24 * 3600);
+
+/// After how long an upload is of no use that nobody went on with: longer than a file waits for its bytes.
+const UNUSED: Duration = Duration::from_secs(40 * 86_400);
+/// How often it is looked for such.
+const SWEEP_EVERY: Duration = Duration::from_secs(6 * 3600);
 
 /// An open store.
 pub(crate) struct Backing {
@@ -59,6 +66,48 @@ pub(crate) async fn open(config: &Config, registry: &Registry) -> Result<Backing
             Backing { store: Arc::new(store), sqlite: None }
         }
     })
+}
+
+/// Opens the store of files, if there is one.
+pub(crate) async fn files(config: &Config) -> Result<FileOptions> {
+    let blobs: Option<Arc<dyn levee_store::blobs::Blobs>> = match &config.blobs {
+        Blobs::Folder(folder) => {
+            let opened = LocalBlobs::open(folder).await;
+            let blobs = opened.with_context(|| format!("blobs: {} can't be used", folder.display()))?;
+            sweep(blobs.clone());
+            Some(Arc::new(blobs))
+        }
+        Blobs::S3(settings) => Some(Arc::new(S3Blobs::new(settings).context("blobs")?)),
+        Blobs::Nowhere => {
+            tracing::warn!("blobs is not set: no files can be sent");
+            None
+        }
+    };
+    let public = config.public_address.first().map(|host| format!("https://{host}"));
+    let origin = match config.files_origin.is_empty() {
+        true => public.unwrap_or_default(),
+        false => config.files_origin.clone(),
+    };
+    Ok(FileOptions {
+        blobs,
+        max_bytes: (config.file_bytes_max > 0).then_some(config.file_bytes_max),
+        expire_after: Duration::from_secs(config.file_expire_s),
+        origin,
+    })
+}
+
+/// Has a folder rid of uploads that nobody goes on with, for as long as the node runs.
+fn sweep(blobs: LocalBlobs) {
+    actix_rt::spawn(async move {
+        loop {
+            match blobs.sweep(UNUSED).await {
+                Ok(0) => {}
+                Ok(swept) => tracing::info!(swept, "uploads that nobody went on with were removed"),
+                Err(error) => tracing::warn!(%error, "uploads that nobody goes on with were not removed"),
+            }
+            actix_rt::time::sleep(SWEEP_EVERY).await;
+        }
+    });
 }
 
 /// Connects a node to the others.

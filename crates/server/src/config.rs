@@ -3,6 +3,7 @@
 //! What is set by a name that nobody knows is refused with the nearest known name; what does not fit its
 //! setting is refused with the place where it was written. This module never acts on a setting.
 
+mod blobs;
 mod environment;
 mod file;
 mod print;
@@ -16,6 +17,7 @@ use ipnetwork::IpNetwork;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub(crate) use blobs::Blobs;
 pub(crate) use print::print;
 pub(crate) use sources::{Sources, Values};
 
@@ -32,6 +34,14 @@ pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     /// Which store.
     pub(crate) store: Store,
+    /// Where files are kept.
+    pub(crate) blobs: Blobs,
+    /// Where links to files lead; empty for relative ones.
+    pub(crate) files_origin: String,
+    /// Bytes that a file may have; 0 for any.
+    pub(crate) file_bytes_max: u64,
+    /// Seconds after which a file is given up.
+    pub(crate) file_expire_s: u64,
     /// Seconds until others take over from a node that is gone.
     pub(crate) lease_s: u64,
     /// Seconds over which connections are told to go.
@@ -211,12 +221,17 @@ impl Config {
     /// # Errors
     /// When settings do not go together.
     pub(crate) fn from_values(values: &Values) -> Result<Self, ConfigError> {
+        let store = Self::store(values)?;
         Ok(Self {
             listen: values.address("listen"),
             tls: Self::tls(values)?,
             public_address: values.list("public_address"),
             data_dir: values.path("data_dir").ok_or_else(|| conflict("data_dir can't be empty"))?,
-            store: Self::store(values)?,
+            blobs: Blobs::of(values, &store)?,
+            store,
+            files_origin: values.text("files_origin").to_owned(),
+            file_bytes_max: values.integer("file_bytes_max"),
+            file_expire_s: values.integer("file_expire_s"),
             lease_s: values.integer("lease_s"),
             drain_s: values.integer("drain_s"),
             sqlite_synchronous: values.text("sqlite_synchronous") == "full",

@@ -121,6 +121,7 @@ pub(crate) async fn start(config: &Config, demo_realm: Option<String>) -> Result
         },
         mailer: mail::way(config)?,
         places: places(config)?,
+        files: backing::files(config).await?,
         passivate_after: Duration::from_secs(config.idle_passivate_s),
         session_bounds: Bounds { events: config.session_buffer_events, bytes: config.session_buffer_bytes },
         public_address: config.public_address.first().map(String::as_str).unwrap_or_default().into(),
@@ -138,12 +139,18 @@ pub(crate) async fn start(config: &Config, demo_realm: Option<String>) -> Result
             max_connections: config.max_connections,
             trusted_proxies: config.trusted_proxies.clone(),
             allowed_origins: config.allowed_origins.clone(),
+            files_host: files_host(config),
             demo_realm,
             registry,
         },
     )
     .await?;
     Ok(Running { node, gateway, sqlite })
+}
+
+/// The host that has files and nothing else.
+fn files_host(config: &Config) -> Option<String> {
+    config.files_origin.split_once("://").map(|(_, host)| host.to_owned())
 }
 
 /// The file of places. Without it customers have an address and no place.

@@ -4,6 +4,7 @@
 
 mod support;
 
+use levee_client::session::Target;
 use levee_client::{Event, RawSocket};
 use levee_proto::actions::ACTIONS;
 use levee_proto::catalog::{ActionInfo, Parameter};
@@ -20,7 +21,7 @@ const LONG: Duration = Duration::from_secs(120);
 const PUBLIC: &[&str] =
     &["describe_realm", "describe_realm_queues", "describe_queue", "request_audience", "track"];
 /// Things that are seen from inside only: to others they are not there.
-const HIDDEN: &[&str] = &["channel_id", "tag_id", "audience_id"];
+const HIDDEN: &[&str] = &["channel_id", "tag_id", "audience_id", "file_id"];
 /// Things that anybody may ask for, so that a refusal may say that it is one.
 const OPEN: &[&str] = &["realm_id", "queue_id"];
 
@@ -36,13 +37,15 @@ struct World {
 }
 
 async fn world(server: &Server) -> World {
-    let mut desk = server.desk().await;
+    let mut desk = server.desk_with(json!({"name": "Help", "upload": "member"})).await;
     let mut customer = server.guest("Cleo").await;
     let audience = desk.meet(&mut customer).await;
     let found = desk.operator.ask("describe_channel", json!({"channel_id": audience})).await.unwrap();
     let tag = json!({"realm_id": desk.realm, "tag_attrs": {"name": "T"}});
     let tag = desk.operator.ask("create_tag", tag).await.unwrap();
+    let file = support::files::sent(&customer, &Target::Channel(audience.clone()), "a.txt", b"words").await;
     let ids = json!({
+        "file_id": file,
         "realm_id": desk.realm,
         "queue_id": desk.queue,
         "channel_id": audience,
@@ -66,6 +69,7 @@ fn valid(parameter: &Parameter, ids: &Map<String, Value>) -> Value {
         ("identity_type", _) => json!("email"),
         ("identity_name", _) => json!("somebody@example.org"),
         ("access_type", _) => json!("channel"),
+        ("file_attrs", _) => json!({"name": "a.txt"}),
         (_, "Id" | "Text") => json!("x"),
         (_, "bool") => json!(true),
         (_, "u64" | "i64" | "f64") => json!(1),
@@ -99,7 +103,7 @@ fn header(action: &ActionInfo, ids: &Map<String, Value>) -> Value {
 async fn ask(socket: &mut RawSocket, mut header: Value, number: &mut u64) -> Event {
     *number += 1;
     header["action_id"] = (*number).into();
-    let sends = header["action"] == "send_message";
+    let sends = header["action"] == "send_message" || header["action"] == "send_file";
     if sends {
         header["frames"] = 1.into();
     }

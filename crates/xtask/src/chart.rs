@@ -91,6 +91,12 @@ static CASES: &[Case] = &[
         lacks: &["LEVEE_TURN_SECRET"],
     },
     Case {
+        name: "files in a bucket",
+        set: &["config.files_origin=https://files.example.org", "files.existingSecret=levee-bucket"],
+        has: &["files_origin = \"https://files.example.org\"", "name: LEVEE_BLOBS", "name: levee-bucket"],
+        lacks: &["LEVEE_SMTP_URL"],
+    },
+    Case {
         name: "a file of places behind a proxy",
         set: &["config.trusted_proxies={10.0.0.0/8}", "geoip.existingClaim=places", "geoip.file=city.mmdb"],
         has: &[

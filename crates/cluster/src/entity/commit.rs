@@ -106,7 +106,11 @@ impl<M: Machine> EntityActor<M> {
                     Emit::Unwait(timer) => {
                         commit.agenda.push(AgendaChange::Remove { key: timers::key(*timer) });
                     }
-                    Emit::Answer(_) | Emit::Publish(_) | Emit::Tell(..) | Emit::Drop(_) => {}
+                    Emit::Answer(_)
+                    | Emit::Publish(_)
+                    | Emit::Tell(..)
+                    | Emit::Discard(_)
+                    | Emit::Drop(_) => {}
                 }
             }
         }
@@ -264,6 +268,7 @@ impl<M: Machine> EntityActor<M> {
     fn emit(&mut self, job: &Job, emit: Emit, (after, now): (u64, u64), forward: &mut usize) {
         match emit {
             Emit::Claim(_) | Emit::Amend(_) | Emit::Mail(_) => {}
+            Emit::Discard(blob) => self.hub.discard(self.stream.clone(), blob),
             Emit::Drop(reason) => self.hub.shared.metrics.drop(reason),
             Emit::Wait(timer, due) => self.wait(timer, self.rings_at(due, now)),
             Emit::Unwait(timer) => self.unwait(timer),

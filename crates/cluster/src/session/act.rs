@@ -4,6 +4,7 @@ use super::gather::Purpose;
 use super::target::{may_act_through, target};
 use super::{CloseReason, Following, SessionActor};
 use crate::bring::{self, Provision};
+use crate::files::Sent;
 use crate::letter::{Act, Asker, Job, Outcome};
 use crate::places;
 use actix::prelude::*;
@@ -117,6 +118,7 @@ impl SessionActor {
             {
                 false
             }
+            Action::Conversation(ConversationAction::SendFile(_)) => true,
             other => bring::asks(other),
         });
         let puppet = act.actor.user != self.user;
@@ -127,6 +129,7 @@ impl SessionActor {
         let secret = self.secret(act.asker.action_id);
         let realms = self.follows.keys().filter(|stream| stream.kind == Kind::Realm && !puppet);
         let realms = realms.map(|stream| stream.id.clone()).collect();
+        let file = self.derive("file", act.asker.action_id);
         let looking = async move {
             let action_id = act.asker.action_id;
             let found = async move {
@@ -134,6 +137,11 @@ impl SessionActor {
                     act.actor.card = hub.puppet(&act.actor.user, &me).await?;
                 }
                 let Some(action) = asks else { return Ok((stream, act, None)) };
+                if let Action::Conversation(ConversationAction::SendFile(send)) = &action {
+                    let sent = Sent { send, user: &act.actor.user, file, stream: &stream };
+                    act.actor.found = Some(hub.take_in(sent, &mut act.parts).await?);
+                    return Ok((stream, act, None));
+                }
                 let provided = hub.provide(&action, &act.actor.user, stream, realms, || secret);
                 let Provision { answer, stream, found } = provided.await?;
                 act.actor.found = found;
@@ -302,12 +310,31 @@ impl SessionActor {
                     self.push(body, splice, None, None, ctx);
                 }
             }
-            Outcome::Value(mut value) => match value.get_mut("video").map(serde_json::Value::take) {
-                Some(room) => self.discover_jitsi(action_id, room, ctx),
-                None => self.describe_queues(action_id, value, ctx),
-            },
+            Outcome::Value(mut value) => {
+                let mut take = |name: &str| value.get_mut(name).map(serde_json::Value::take);
+                if let Some(room) = take("video") {
+                    self.discover_jitsi(action_id, room, ctx);
+                } else if let Some(file) = take("file") {
+                    self.describe_file(action_id, file, ctx);
+                } else {
+                    self.describe_queues(action_id, value, ctx);
+                }
+            }
             Outcome::Followed(stream, seq, body) => self.look_on(stream, seq, (body, action_id), ctx),
         }
+    }
+
+    /// A file has said what it is, and that the user may read it. Through a puppet, that is the puppet.
+    fn describe_file(&mut self, action_id: Option<u64>, file: serde_json::Value, ctx: &mut Context<Self>) {
+        let hub = self.hub.clone();
+        let finding = async move { hub.file_found(file).await };
+        ctx.spawn(finding.into_actor(self).map(move |found, actor, ctx| {
+            match found {
+                Ok(found) => actor.tell(Arc::new(Body::new(&found)), action_id, ctx),
+                Err(rejection) => actor.reject(&rejection, action_id, ctx),
+            }
+            actor.flush(ctx);
+        }));
     }
 
     /// The owner of a channel or a queue has said which room is its.

@@ -175,7 +175,8 @@ impl Belongings {
         let status = if highlighted { "highlight" } else { "unread" };
         let unread = last.is_some_and(|last| read.is_none_or(|read| read < last));
         match stream.kind {
-            levee_domain::Kind::User => {}
+            // Nobody follows a file.
+            levee_domain::Kind::User | levee_domain::Kind::File => {}
             levee_domain::Kind::Realm => {
                 if let Some(attrs) = summary.remove("member_attrs").filter(Value::is_object) {
                     self.realms_member.insert(id.clone(), attrs);

@@ -194,7 +194,7 @@ impl SessionActor {
         match stream.kind {
             Kind::Conversation => self.announce_waits(ctx),
             Kind::Queue => self.stop_watching(),
-            Kind::User | Kind::Realm => {}
+            Kind::User | Kind::Realm | Kind::File => {}
         }
         let Announce { command, otherwise } = *announce;
         let action_id = command.filter(|c| c.session == self.id).map(|c| c.action_id);

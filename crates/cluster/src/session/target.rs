@@ -3,8 +3,8 @@
 use levee_domain::conversation::Conversation;
 use levee_domain::view::{Kind, Stream};
 use levee_proto::{
-    AccessAction, Action, ConversationAction, ErrorType, Id, KeyAction, MemberAction, QueueAction,
-    RealmAction, Rejection, Text, UserAction, VideoAction, ids,
+    AccessAction, Action, ConversationAction, ErrorType, FileAction, Id, KeyAction, MemberAction,
+    QueueAction, RealmAction, Rejection, Text, UserAction, VideoAction, ids,
 };
 
 /// Refuses what a master can't do through a puppet.
@@ -22,7 +22,7 @@ pub(super) fn may_act_through(action: &Action) -> Result<(), Rejection> {
         | Action::Realm(
             RealmAction::CreateRealm(_) | RealmAction::CreateQueue(_) | RealmAction::DescribeRealmQueues(_),
         ) => Err(Rejection::new(ErrorType::ActionNotSupported).because("not through a puppet")),
-        Action::User(_) | Action::Access(_) | Action::Key(_) | Action::Member(_) => Ok(()),
+        Action::File(_) | Action::User(_) | Action::Access(_) | Action::Key(_) | Action::Member(_) => Ok(()),
         Action::Queue(
             QueueAction::UpdateQueue(_)
             | QueueAction::DeleteQueue(_)
@@ -40,6 +40,7 @@ pub(super) fn may_act_through(action: &Action) -> Result<(), Rejection> {
             | ConversationAction::PartChannel(_)
             | ConversationAction::UpdateDialogue(_)
             | ConversationAction::SendMessage(_)
+            | ConversationAction::SendFile(_)
             | ConversationAction::UpdateMessage(_)
             | ConversationAction::UpdateUserMessages(_)
             | ConversationAction::LoadHistory(_)
@@ -102,6 +103,7 @@ pub(crate) fn target(action: &Action, user: &Id) -> Result<Stream, Rejection> {
             (None, Some(queue)) => Stream::queue(queue),
             _ => return Err(Rejection::malformed("exactly one of channel_id and queue_id is given")),
         },
+        Action::File(FileAction::DescribeFile(of)) => Stream::file(&of.file_id),
         Action::Key(of) => {
             let realm = match of {
                 KeyAction::DescribeMasterKeys(of) => &of.realm_id,
@@ -168,6 +170,7 @@ pub(crate) fn target(action: &Action, user: &Id) -> Result<Stream, Rejection> {
                 return Err(Rejection::new(ErrorType::ActionNotSupported).because("sending to an identity"));
             }
             ConversationAction::SendMessage(of) => either(&of.channel_id, &of.user_id, user)?,
+            ConversationAction::SendFile(of) => either(&of.channel_id, &of.user_id, user)?,
             ConversationAction::TransferAudience(of) => audience(&of.audience_id)?,
             ConversationAction::GetTranscript(of) => {
                 transcript(&of.channel_id, &of.dialogue_id, &of.audience_id)?
@@ -255,6 +258,7 @@ pub(super) fn absent(stream: &Stream) -> Rejection {
         Kind::Realm => (ErrorType::RealmNotFound, "realm_id"),
         Kind::Queue => (ErrorType::QueueNotFound, "queue_id"),
         Kind::Conversation => (ErrorType::ChannelNotFound, "channel_id"),
+        Kind::File => (ErrorType::FileNotFound, "file_id"),
     };
     Rejection::new(error_type).about(parameter, &stream.id)
 }

@@ -1,6 +1,7 @@
 //! Access keys to a channel: who makes them, what they tell, and joining by one.
 
-use super::records::{ConversationRecord, Message, Part};
+use super::part::Part;
+use super::records::{ConversationRecord, Message};
 use super::{Conversation, Decision, Form};
 use crate::access::{self, AccessKey, AccessType, Sendable};
 use crate::machine::{Actor, Answer, Emit, Moment, Step};

@@ -1,6 +1,7 @@
 //! What a conversation decides.
 
-use super::records::{ConversationOrder, ConversationRecord, Member, Message, Part};
+use super::part::Part;
+use super::records::{ConversationOrder, ConversationRecord, Member, Message};
 use super::transcript::Named;
 use super::{Conversation, Decision, Form, terms, views};
 use crate::found::Found;
@@ -27,6 +28,7 @@ impl Conversation {
         match action {
             ConversationAction::CreateChannel(create) => self.create(at, actor, create),
             ConversationAction::SendMessage(send) => self.send(at, actor, standing, send, parts),
+            ConversationAction::SendFile(send) => self.send_file(at, actor, &send),
             ConversationAction::LoadHistory(load) => self.load(actor, standing, load),
             ConversationAction::UpdateDialogue(update) => self.update_dialogue(at, actor, update),
             ConversationAction::DiscardHistory(discard) => self.discard(at, actor, &discard),
@@ -186,7 +188,7 @@ impl Conversation {
         if send.user_id.is_some() {
             self.begin_dialogue(at, actor, &mut step)?;
         } else {
-            self.may_send(at, actor, standing, &send.message_type)?;
+            self.may_send(at, &actor.user, standing, &send.message_type)?;
         }
         let member = self.members.get(&actor.user);
         let recipients = match send.message_recipient_ids {
@@ -210,6 +212,7 @@ impl Conversation {
             fold: send.message_fold.unwrap_or_default(),
             hidden: member.is_some_and(|member| member.attrs.autohide.is_some()),
             ttl,
+            file: None,
             parts: parts.into_iter().map(Part).collect(),
         };
         if ttl.is_some() {
@@ -220,7 +223,7 @@ impl Conversation {
         Ok(step)
     }
 
-    fn between(&self, actor: &Actor) -> Option<(Id, Id)> {
+    pub(super) fn between(&self, actor: &Actor) -> Option<(Id, Id)> {
         let peer = match self.form {
             Form::Channel => return None,
             _ => {
@@ -231,7 +234,7 @@ impl Conversation {
     }
 
     /// Makes the dialogue with its first message.
-    fn begin_dialogue(
+    pub(super) fn begin_dialogue(
         &self,
         at: &Moment<'_>,
         actor: &Actor,
@@ -267,14 +270,14 @@ impl Conversation {
         step.records.push(ConversationRecord::DialogueOpened { members });
     }
 
-    fn may_send(
+    pub(super) fn may_send(
         &self,
         at: &Moment<'_>,
-        actor: &Actor,
+        user: &Id,
         standing: Standing,
         message_type: &str,
     ) -> Result<(), Rejection> {
-        let Some(member) = self.members.get(&actor.user).filter(|_| self.form == Form::Channel) else {
+        let Some(member) = self.members.get(user).filter(|_| self.form == Form::Channel) else {
             return Err(Self::absent(at.id));
         };
         let refuse = |reason: &str| Err(Rejection::denied().because(reason).about("channel_id", at.id));
@@ -291,7 +294,7 @@ impl Conversation {
         if message_type == "ninchat.com/notice" && !standing.may(Right::Notify) {
             return refuse("notices are the operators'");
         }
-        self.keeps_pace(at, &actor.user, standing)?;
+        self.keeps_pace(at, user, standing)?;
         if self.is_blacklisted(message_type) {
             return Err(Rejection::new(ErrorType::MessageNotSupported).about("message_type", message_type));
         }
@@ -351,7 +354,12 @@ impl Conversation {
             // They were answered before.
             ConversationOrder::Sought { .. }
             | ConversationOrder::Sendable { .. }
-            | ConversationOrder::Customer { .. } => Step::nothing(),
+            | ConversationOrder::Customer { .. }
+            | ConversationOrder::MayUpload { .. } => Step::nothing(),
+            ConversationOrder::Reads { file, user } => {
+                Step::emit(Emit::Answer(Answer::Value(json!(self.reads(at, &file, &user)))))
+            }
+            ConversationOrder::HasFile { file } => self.has_file(&file),
             ConversationOrder::QueueOf { digest } => {
                 let queue = self.customer(at, &digest).ok().and(self.attrs.queue_id.as_ref());
                 Step::emit(Emit::Answer(Answer::Value(json!(queue))))

@@ -3,7 +3,8 @@
 //!
 //! They follow from the records beside them, whatever caused those: an action, an order or a timer.
 
-use super::records::{ConversationRecord, Member, Message, Part};
+use super::part::Part;
+use super::records::{ConversationRecord, Member, Message};
 use super::{Conversation, Form};
 use crate::machine::Step;
 use levee_proto::attrs::ChannelAttrs;

@@ -5,6 +5,7 @@ mod audience;
 mod course;
 mod customers;
 mod decide;
+mod files;
 mod follow;
 mod history;
 mod info;
@@ -12,6 +13,7 @@ mod join;
 mod listing;
 mod members;
 mod moderate;
+mod part;
 mod prelude;
 mod records;
 mod share;
@@ -22,11 +24,12 @@ mod transcript;
 mod transfer;
 mod views;
 
+pub use part::Part;
 pub use prelude::Prelude;
-pub use records::{ConversationOrder, ConversationRecord, Member, Part};
+pub use records::{ConversationOrder, ConversationRecord, Member};
 
 use crate::access::AccessKeys;
-use crate::machine::{Columns, Entry, Glance, Input, Machine, Moment, Step, Timer};
+use crate::machine::{Answer, Columns, Emit, Entry, Glance, Input, Machine, Moment, Step, Timer};
 use crate::past::Wanted;
 use crate::queue::stats::Share;
 use crate::rights::{Right, Standing};
@@ -35,6 +38,7 @@ use levee_proto::attrs::ChannelAttrs;
 use levee_proto::messages::flags;
 use levee_proto::{Action, ConversationAction, ErrorType, Id, Object, Rejection, VideoAction};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 type Decision = Result<Step<ConversationRecord>, Rejection>;
@@ -75,6 +79,9 @@ pub struct Conversation {
     /// When members have written lately, where a rate limits that.
     #[serde(default, skip_serializing_if = "terms::Pace::is_empty")]
     pace: terms::Pace,
+    /// The files of its messages.
+    #[serde(default, skip_serializing_if = "files::Attachments::is_empty")]
+    files: files::Attachments,
     /// Who of those that serve the audience had no connection when they were sought; not recorded.
     #[serde(skip)]
     missing: BTreeSet<Id>,
@@ -165,9 +172,14 @@ impl Machine for Conversation {
             Input::Action(..) => return Err(Rejection::new(ErrorType::ActionNotSupported)),
             Input::Order(ConversationOrder::Sendable { digest, by }) => self.sendable(at, &digest, &by)?,
             Input::Order(ConversationOrder::Customer { digest }) => self.tell_customer(at, &digest)?,
+            Input::Order(ConversationOrder::MayUpload { user, in_dialogue }) => {
+                self.may_upload(at, &user, in_dialogue)?;
+                Step::emit(Emit::Answer(Answer::Value(Value::Bool(true))))
+            }
             Input::Order(order) => self.obey(at, order),
         };
-        let step = self.ends(at, self.with_tally(at, self.with_infos(step)));
+        let step = self.without_files(self.with_infos(step));
+        let step = self.ends(at, self.with_tally(at, step));
         Ok(self.tell_directory(at, self.tell_course(at, step)))
     }
 
@@ -262,6 +274,7 @@ impl Machine for Conversation {
                 *self = Self { form: Form::Deleted, ..Self::default() };
             }
         }
+        self.keep_files(seq, time, record);
         self.go_on_with_course(time, record);
     }
 
@@ -357,7 +370,7 @@ impl Machine for Conversation {
         match timer {
             Timer::Agent => Some(ConversationOrder::Look),
             Timer::Schedule => Some(ConversationOrder::Hours),
-            Timer::Visits => None,
+            Timer::Visits | Timer::File => None,
             Timer::Member => Some(ConversationOrder::Ends),
             Timer::Transcript => Some(ConversationOrder::Erase),
         }

@@ -1,7 +1,8 @@
 //! What an audience's conversation begins with, if its customer has answered a site's questions: the tags that the
 //! answers lead to, and what the customer says first.
 
-use super::records::{ConversationRecord, Member, Message, Part};
+use super::part::Part;
+use super::records::{ConversationRecord, Member, Message};
 use crate::questionnaire::{MESSAGE, Outcome};
 use levee_proto::types::seconds;
 use levee_proto::{Id, Object, Text};

@@ -1,15 +1,14 @@
 //! What happens in a conversation, and what others order of one.
 
 use super::Prelude;
+use super::part::Part;
 use crate::access::AccessKey;
 use crate::machine::Command;
 use crate::queue::stats::Share;
-use bytes::Bytes;
 use levee_proto::attrs::{ChannelAttrs, ChannelMemberAttrs, DialogueMemberAttrs, UserAttrs};
 use levee_proto::{Id, Object, Text};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 /// A member of a conversation.
@@ -144,6 +143,25 @@ pub enum ConversationOrder {
         user: Id,
         /// What others may know of them.
         card: UserAttrs,
+    },
+    /// Say whether somebody may send a file.
+    MayUpload {
+        /// Who.
+        user: Id,
+        /// Whether it is to a user, with whom there need not be a dialogue yet.
+        in_dialogue: bool,
+    },
+    /// Say whether somebody may read the message that a file came with.
+    Reads {
+        /// Which file.
+        file: Id,
+        /// Who.
+        user: Id,
+    },
+    /// Tell a file whether a message has it.
+    HasFile {
+        /// Which.
+        file: Id,
     },
     /// Tell in the dialogue of two that one invited the other to a channel.
     Invited {
@@ -304,6 +322,9 @@ pub enum ConversationRecord {
         /// The audience, if the channel is one's.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         audience: Option<Id>,
+        /// The files that went with it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        files: Vec<Id>,
     },
     /// Messages were hidden, or shown again.
     MessagesUpdated {
@@ -382,6 +403,9 @@ pub struct Message {
     /// Seconds after which it is of no use; such a message is not stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<f64>,
+    /// The file that it is about, if the server made it for one: what a client writes of files is its own word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<Id>,
     /// The content.
     pub parts: Vec<Part>,
 }
@@ -411,69 +435,10 @@ impl Message {
     }
 }
 
-/// A part of a payload. Stored as JSON where it is JSON, else as text, else in base 64.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Part(pub Bytes);
-
-#[derive(Serialize)]
-struct Stored<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    j: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    t: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    b: Option<&'a [u8]>,
-}
-
-impl Serialize for Part {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let text = std::str::from_utf8(&self.0).ok();
-        // Only text that is kept to the byte may go in as JSON: surrounding space would be lost, and
-        // `null` would be read as no part at all.
-        let json = text.filter(|text| text.trim().len() == text.len() && *text != "null");
-        let json = json.and_then(|text| serde_json::from_str::<&RawValue>(text).ok());
-        let stored = match (json, text) {
-            (Some(json), _) => Stored { j: Some(json), t: None, b: None },
-            (None, Some(text)) => Stored { j: None, t: Some(text), b: None },
-            (None, None) => Stored { j: None, t: None, b: Some(&self.0) },
-        };
-        stored.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Part {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Owned {
-            j: Option<Box<RawValue>>,
-            t: Option<String>,
-            b: Option<Vec<u8>>,
-        }
-        let stored = Owned::deserialize(deserializer)?;
-        let bytes = match (stored.j, stored.t, stored.b) {
-            (Some(json), ..) => Bytes::from(String::from(Box::<str>::from(json))),
-            (_, Some(text), _) => Bytes::from(text),
-            (_, _, Some(bytes)) => Bytes::from(bytes),
-            _ => Bytes::new(),
-        };
-        Ok(Self(bytes))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_part_is_kept_to_the_byte_whatever_it_is() {
-        for bytes in
-            [&b"{\"text\": \"hi\\n\"}"[..], b" {} ", b"plain text", b"\xff\x00\x01", b"", b"12", b"null"]
-        {
-            let part = Part(Bytes::copy_from_slice(bytes));
-            let stored = serde_json::to_string(&part).unwrap();
-            assert_eq!(serde_json::from_str::<Part>(&stored).unwrap(), part, "{stored}");
-        }
-    }
+    use bytes::Bytes;
 
     #[test]
     fn a_message_record_is_read_as_it_was_written() {

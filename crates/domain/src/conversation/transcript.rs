@@ -48,6 +48,13 @@ enum Reach {
 }
 
 impl Conversation {
+    /// Whether somebody may read all of a channel: an operator, and who has served the audience.
+    pub(super) fn may_read_all(&self, at: &Moment<'_>, user: &Id, standing: Standing) -> bool {
+        let has_served = self.course.as_ref().is_some_and(|course| course.was_served_by(user))
+            && at.realm.is_some_and(|realm| realm.standing(user) >= Standing::RealmMember);
+        self.form == Form::Channel && (has_served || standing.may(Right::ReadTranscript))
+    }
+
     /// How much somebody may read: an operator all, and so who has served the audience, as long as they belong
     /// to the realm; a member what they see anyway.
     fn reach(
@@ -60,12 +67,8 @@ impl Conversation {
         if self.form == Form::Dialogue && named.dialogue.is_none() {
             return Err(named.absent());
         }
-        if self.form == Form::Channel {
-            let has_served = self.course.as_ref().is_some_and(|course| course.was_served_by(user))
-                && at.realm.is_some_and(|realm| realm.standing(user) >= Standing::RealmMember);
-            if has_served || standing.may(Right::ReadTranscript) {
-                return Ok(Reach::Whole);
-            }
+        if self.may_read_all(at, user, standing) {
+            return Ok(Reach::Whole);
         }
         match self.visible_to(user) {
             Some((after, since)) => Ok(Reach::Member { after, since }),
@@ -172,7 +175,8 @@ impl Conversation {
             return Step::emit(Emit::Unwait(Timer::Transcript));
         }
         let audience = self.attrs.audience_id.clone();
-        let mut step = Step::record(ConversationRecord::TranscriptDeleted { audience });
+        let files = self.files.all();
+        let mut step = Step::record(ConversationRecord::TranscriptDeleted { audience, files });
         step.emits.extend(self.erase(at));
         step
     }

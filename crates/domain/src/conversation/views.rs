@@ -100,7 +100,7 @@ pub(super) fn of(id: &Id, seq: u64, time: u64, record: &ConversationRecord) -> V
         ConversationRecord::UserChanged { user, attrs } => {
             vec![user_updated(To::Peers(user.clone()), user, attrs)]
         }
-        ConversationRecord::TranscriptDeleted { audience } => {
+        ConversationRecord::TranscriptDeleted { audience, .. } => {
             let (channel_id, audience_id) = (Some(channel_id), audience.clone());
             let event = events::TranscriptDeleted { channel_id, audience_id, ..Default::default() };
             vec![View::new(To::All, &event)]

@@ -183,11 +183,16 @@ actions! {
             "transfer_audience" => TransferAudience,
             "get_transcript" => GetTranscript,
             "delete_transcript" => DeleteTranscript,
-        }
-        planned {
             "send_file" => SendFile,
+        }
+        planned { }
+    }
+    /// What a file decides.
+    File => FileAction {
+        done {
             "describe_file" => DescribeFile,
         }
+        planned { }
     }
     /// What a queue or a channel decides about its video room, by the id that is given.
     Video => VideoAction {

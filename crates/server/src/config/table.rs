@@ -28,6 +28,8 @@ pub(crate) enum Kind {
     Hosts,
     /// A list of web origins, `scheme://host` with a port where it is not the usual one.
     Origins,
+    /// One web origin; empty means unset.
+    Origin,
     /// A list of STUN and TURN servers.
     IceServers,
     /// A list of networks, such as `10.0.0.0/8`.
@@ -48,6 +50,7 @@ impl Kind {
             Self::Address => "an IP address and a port".into(),
             Self::Hosts => "a list of host:port".into(),
             Self::Origins => "a list of origins".into(),
+            Self::Origin => "an origin".into(),
             Self::IceServers => "a list of stun:host:port and turn:host:port".into(),
             Self::Networks => "a list of networks".into(),
         }
@@ -68,7 +71,7 @@ impl Kind {
             Self::Choice(_) => "WORD",
             Self::Address => "ADDRESS",
             Self::Hosts => "HOST:PORT",
-            Self::Origins => "ORIGIN",
+            Self::Origins | Self::Origin => "ORIGIN",
             Self::IceServers => "URL",
             Self::Networks => "NETWORK",
         }
@@ -161,6 +164,38 @@ pub(crate) static SETTINGS: &[Setting] = &[
              \"redis-cluster://host:6379,…\"; user:password@ before the hosts, rediss… for TLS.",
         )
     },
+    Setting {
+        secret: true,
+        ..setting(
+            "blobs",
+            Kind::Text,
+            "",
+            "Where the bytes of files are: a folder, which all nodes must see, or a bucket of S3: \
+             \"s3://KEY:SECRET@host/bucket?region=eu-west-1\", with style=host if the bucket is in the host's name, \
+             s3+http: without TLS; KEY and SECRET are escaped as in a URL. Empty: the folder blobs in data_dir; with \
+             store = \"postgres\", nowhere: no files can be sent.",
+        )
+    },
+    setting(
+        "files_origin",
+        Kind::Origin,
+        "",
+        "Where links to files lead: \"https://files.example.org\", a name of this server that is used for nothing \
+         else, so that files have no part in the console's origin; on it, files are all there is. Empty: the first \
+         public_address, by https; without that, links are relative.",
+    ),
+    setting(
+        "file_bytes_max",
+        integer(0, 1 << 53),
+        "0",
+        "Bytes that a file may have. 0: as many as there is room for.",
+    ),
+    setting(
+        "file_expire_s",
+        integer(60, 30 * 86_400),
+        "86400",
+        "Seconds after which a file is given up whose bytes don't come, or that nobody gets to see.",
+    ),
     setting(
         "lease_s",
         integer(2, 60),

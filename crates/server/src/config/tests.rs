@@ -66,7 +66,7 @@ fn every_setting_changes_the_configuration() {
             }
             Kind::Address => "[::1]:9".into(),
             Kind::Hosts => "a.example:1,b.example:2".into(),
-            Kind::Origins => "https://a.example".into(),
+            Kind::Origins | Kind::Origin => "https://a.example".into(),
             Kind::IceServers => "stun:a.example".into(),
             Kind::Networks => "10.0.0.0/8,2001:db8::1".into(),
         };

@@ -35,7 +35,9 @@ impl Value {
             Kind::Hosts | Kind::Origins | Kind::IceServers | Kind::Networks => Self::List(
                 text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Into::into).collect(),
             ),
-            Kind::Text | Kind::Path | Kind::Choice(_) | Kind::Address => Self::Text(text.to_owned()),
+            Kind::Text | Kind::Path | Kind::Choice(_) | Kind::Address | Kind::Origin => {
+                Self::Text(text.to_owned())
+            }
         };
         value.fits(kind)
     }
@@ -62,9 +64,10 @@ impl Value {
                         .collect::<Result<_, _>>()?,
                 )
             }
-            (Kind::Text | Kind::Path | Kind::Choice(_) | Kind::Address, DeValue::String(text)) => {
-                Self::Text(text.clone().into_owned())
-            }
+            (
+                Kind::Text | Kind::Path | Kind::Choice(_) | Kind::Address | Kind::Origin,
+                DeValue::String(text),
+            ) => Self::Text(text.clone().into_owned()),
             (_, other) => return Err(describe(other)),
         };
         read.fits(kind)
@@ -76,6 +79,7 @@ impl Value {
             (Self::Text(text), Kind::Choice(words)) => words.contains(&text.as_str()),
             (Self::Text(text), Kind::Address) => text.parse::<SocketAddr>().is_ok(),
             (Self::List(items), Kind::Hosts) => items.iter().all(|item| is_host(item)),
+            (Self::Text(text), Kind::Origin) => text.is_empty() || is_origin(text),
             (Self::List(items), Kind::Origins) => items.iter().all(|item| is_origin(item)),
             (Self::List(items), Kind::IceServers) => items.iter().all(|item| is_ice_server(item)),
             (Self::List(items), Kind::Networks) => items.iter().all(|item| item.parse::<IpNetwork>().is_ok()),

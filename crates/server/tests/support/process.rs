@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// How long a start may take.
 const START: Duration = Duration::from_secs(30);
@@ -64,6 +65,21 @@ impl Server {
         }
         let trust = Trust::file(&self.dir.join("data/self-signed.crt")).ok()?;
         Some(Address { trust: Some(trust), ..plain })
+    }
+
+    /// The folder of its files' bytes.
+    pub(crate) fn blobs(&self) -> PathBuf {
+        self.dir.join("data/blobs")
+    }
+
+    /// Sends bytes over a connection of its own, and answers all that comes back until it ends.
+    pub(crate) async fn talk(&self, request: &str) -> String {
+        let mut stream =
+            tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await.expect("a connection");
+        stream.write_all(request.as_bytes()).await.expect("to send");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.expect("an answer");
+        String::from_utf8_lossy(&answer).into_owned()
     }
 
     /// Kills it, as `kill -9` does.

@@ -604,13 +604,13 @@ export interface ActionParams {
     channel_id?: string;
     dialogue_id?: string[];
   };
-  /** Sends a file to a channel or a user. Planned: answered with `action_not_supported`. */
+  /** Sends a file to a channel or a user. */
   send_file: {
     file_attrs: Patch<FileAttrs>;
     channel_id?: string;
     user_id?: string;
   };
-  /** Asks for a file's address. Planned: answered with `action_not_supported`. */
+  /** Asks for a file's address. */
   describe_file: {
     file_id: string;
   };

@@ -1,0 +1,165 @@
+//! What a file decides.
+
+use super::{Begun, Blob, Content, Decision, Described, File, FileOrder, FileRecord, Phase, Piece};
+use crate::found::Found;
+use crate::machine::{Actor, Answer, Due, Emit, Machine, Moment, Step, Timer};
+use crate::view::Stream;
+use levee_proto::Rejection;
+use serde_json::{Value, json};
+
+/// After how long it is tried again to remove bytes, and a conversation is asked again whether it has a file, in
+/// microseconds.
+const AGAIN: u64 = 15_000_000;
+
+impl File {
+    /// Answers who may read the file: whose it is, and who may read the message that it came with. To others, and
+    /// before anybody was told of it, it is not there.
+    pub(super) fn describe(&self, at: &Moment<'_>, actor: &Actor) -> Decision {
+        let reads = self.phase == Phase::Posted && matches!(actor.found, Some(Found::Reads(true)));
+        let described = self.described(at).filter(|file| reads || file.owner == actor.user);
+        let file = described.ok_or_else(|| Self::absent(at.id))?;
+        Ok(Step::emit(Emit::Answer(Answer::Value(json!({"file": (&actor.user, file)})))))
+    }
+
+    fn described(&self, at: &Moment<'_>) -> Option<Described> {
+        let begun = self.begun.as_ref()?;
+        Some(Described {
+            file: at.id.clone(),
+            owner: begun.owner.clone(),
+            conversation: begun.conversation.clone(),
+            name: begun.name.clone(),
+            key: begun.blob.key.clone(),
+            content: self.content.clone()?,
+        })
+    }
+
+    pub(super) fn obey(&self, at: &Moment<'_>, order: FileOrder) -> Decision {
+        match order {
+            FileOrder::Begin(begun) => self.begin(at, begun),
+            FileOrder::Part { key, piece } => self.part(at, &key, piece),
+            FileOrder::Complete { key, content } => self.complete(at, &key, content),
+            FileOrder::About => self.described(at).map(answer).ok_or_else(|| Self::absent(at.id)),
+            FileOrder::Posted if self.phase == Phase::Complete => {
+                Ok(self.with_timer(at, Step::record(FileRecord::Posted)))
+            }
+            FileOrder::Posted => Ok(Step::nothing()),
+            FileOrder::Remove if self.exists() => Ok(self.remove(at)),
+            FileOrder::Remove => Ok(Step::nothing()),
+            FileOrder::Due => Ok(self.due(at)),
+            FileOrder::Cleared { key } if self.litter.iter().any(|blob| blob.key == key) => {
+                Ok(self.with_timer(at, Step::record(FileRecord::Cleared { key })))
+            }
+            FileOrder::Cleared { .. } => Ok(Step::nothing()),
+        }
+    }
+
+    /// Begins, or begins anew with other bytes.
+    fn begin(&self, at: &Moment<'_>, begun: Begun) -> Decision {
+        let before = self.begun.as_ref();
+        if self.phase == Phase::Removed || before.is_some_and(|before| before.owner != begun.owner) {
+            return Err(Self::absent(at.id));
+        }
+        if let Some(file) = self.described(at) {
+            return Ok(answer(file));
+        }
+        let goes_on = Emit::Answer(Answer::Value(Value::Null));
+        if before.is_some_and(|before| before.blob.key == begun.blob.key) {
+            return Ok(Step::emit(goes_on));
+        }
+        let mut step = Step::record(FileRecord::Begun(begun)).and(goes_on);
+        step.emits.extend(before.map(|before| Emit::Discard(before.blob.clone())));
+        Ok(self.with_timer(at, step))
+    }
+
+    /// Whether these are the bytes that are coming.
+    fn is_coming(&self, key: &str) -> bool {
+        self.phase == Phase::Begun && self.begun.as_ref().is_some_and(|begun| begun.blob.key == key)
+    }
+
+    /// Takes in the next part. One that comes twice is answered as it was.
+    fn part(&self, at: &Moment<'_>, key: &str, piece: Piece) -> Decision {
+        let next = self.pieces.len() as u32 + 1;
+        if !self.is_coming(key) || piece.number > next {
+            return Err(Self::absent(at.id));
+        }
+        let answer = Emit::Answer(Answer::Value(Value::Null));
+        match piece.number < next {
+            true => Ok(Step::emit(answer)),
+            false => Ok(Step::record(FileRecord::Part(piece)).and(answer)),
+        }
+    }
+
+    fn complete(&self, at: &Moment<'_>, key: &str, content: Content) -> Decision {
+        if let Some(file) = self.described(at).filter(|file| file.key == key) {
+            return Ok(answer(file));
+        }
+        if !self.is_coming(key) {
+            return Err(Self::absent(at.id));
+        }
+        if self.begun.as_ref().is_some_and(|begun| begun.size != content.size) {
+            return Err(Rejection::malformed("the file has another size than was said"));
+        }
+        let record = FileRecord::Completed(content);
+        let file = self.after(&[&record]).described(at);
+        let answer = file.map(|file| Emit::Answer(Answer::Value(json!(file))));
+        let mut step = self.with_timer(at, Step::record(record));
+        step.emits.extend(answer);
+        Ok(step)
+    }
+
+    fn remove(&self, at: &Moment<'_>) -> Step<FileRecord> {
+        let mut step = Step::record(FileRecord::Removed);
+        step.emits.extend(self.begun.as_ref().map(|begun| Emit::Discard(begun.blob.clone())));
+        step.emits.extend(discards(&self.litter));
+        self.with_timer(at, step)
+    }
+
+    /// The timer has rung: bytes are still there that shall not be, or the time is over for what came to nothing.
+    fn due(&self, at: &Moment<'_>) -> Step<FileRecord> {
+        let mut step = Step::nothing();
+        if let Some(begun) = self.begun.as_ref().filter(|begun| begun.expires <= at.now) {
+            match self.phase {
+                Phase::Begun => return self.remove(at),
+                Phase::Complete => {
+                    // It may have been told of, and the word is still on its way: its conversation knows.
+                    let ask = json!({"HasFile": {"file": at.id}});
+                    step.emits.push(Emit::Forward(Stream::conversation(&begun.conversation), ask));
+                    step.emits.push(Emit::Wait(Timer::File, Due::At(at.now + AGAIN)));
+                    return step;
+                }
+                Phase::Absent | Phase::Posted | Phase::Removed => {}
+            }
+        }
+        step.emits.extend(discards(&self.litter));
+        self.with_timer(at, step)
+    }
+
+    /// The file as it is after some records.
+    fn after(&self, records: &[&FileRecord]) -> Self {
+        let mut after = self.clone();
+        records.iter().for_each(|record| after.apply(0, 0, record));
+        after
+    }
+
+    /// Sets the timer for what is to be done next.
+    fn with_timer(&self, at: &Moment<'_>, step: Step<FileRecord>) -> Step<FileRecord> {
+        let after = self.after(&step.records.iter().collect::<Vec<_>>());
+        let due = match (&after.begun, after.phase) {
+            _ if !after.litter.is_empty() => Some(at.now + AGAIN),
+            (Some(begun), Phase::Begun | Phase::Complete) => Some(begun.expires),
+            _ => None,
+        };
+        step.and(match due {
+            Some(due) => Emit::Wait(Timer::File, Due::At(due)),
+            None => Emit::Unwait(Timer::File),
+        })
+    }
+}
+
+fn discards(litter: &[Blob]) -> impl Iterator<Item = Emit> {
+    litter.iter().cloned().map(Emit::Discard)
+}
+
+fn answer(file: Described) -> Step<FileRecord> {
+    Step::emit(Emit::Answer(Answer::Value(json!(file))))
+}

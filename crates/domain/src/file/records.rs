@@ -1,0 +1,143 @@
+//! What happens to a file, and what others order of one.
+
+use levee_proto::attrs::FileAttrs;
+use levee_proto::{Id, Object, Text};
+use serde::{Deserialize, Serialize};
+
+/// Where bytes are, or go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blob {
+    /// Their name.
+    pub key: Text,
+    /// The handle of the upload that makes them.
+    pub upload: Text,
+}
+
+/// How a file begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begun {
+    /// Whose it is.
+    pub owner: Id,
+    /// The channel or dialogue that it is for.
+    pub conversation: Id,
+    /// What it is called, cleaned.
+    pub name: Text,
+    /// How many bytes it shall have.
+    pub size: u64,
+    /// Where its bytes go.
+    pub blob: Blob,
+    /// When it is given up unless it is complete, microseconds since 1970.
+    pub expires: u64,
+}
+
+/// A part that is durable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Piece {
+    /// Its number; the first is 1.
+    pub number: u32,
+    /// What stands for its bytes.
+    pub tag: Text,
+    /// How many it has.
+    pub size: u64,
+    /// The state of SHA-256 after it, in hexadecimal digits.
+    pub hash: Text,
+}
+
+/// What was found out about a file's bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Content {
+    /// How many there are.
+    pub size: u64,
+    /// Their SHA-256, in hexadecimal digits.
+    pub sha256: Text,
+    /// What they are, as they look.
+    #[serde(rename = "type")]
+    pub media_type: Text,
+    /// The size of the small picture that is beside them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thumbnail: Option<Object>,
+}
+
+/// A complete file, as the cluster knows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Described {
+    /// The file.
+    pub file: Id,
+    /// Whose it is.
+    pub owner: Id,
+    /// The channel or dialogue that it is for.
+    pub conversation: Id,
+    /// What it is called.
+    pub name: Text,
+    /// The name of its bytes.
+    pub key: Text,
+    /// What was found out about them.
+    pub content: Content,
+}
+
+impl Described {
+    /// What others may know of it.
+    pub fn attrs(&self) -> FileAttrs {
+        FileAttrs {
+            name: Some(self.name.clone()),
+            size: Some(self.content.size),
+            thumbnail: self.content.thumbnail.clone(),
+            r#type: Some(self.content.media_type.clone()),
+        }
+    }
+}
+
+/// What others order of a file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum FileOrder {
+    /// Begin; answers with what it is if it is complete already.
+    Begin(Begun),
+    /// A part is durable.
+    Part {
+        /// The name of the bytes.
+        key: Text,
+        /// Which.
+        piece: Piece,
+    },
+    /// All parts are durable, and are one now.
+    Complete {
+        /// The name of the bytes.
+        key: Text,
+        /// What was found out about them.
+        content: Content,
+    },
+    /// Say what it is, if it is complete.
+    About,
+    /// A conversation has it.
+    Posted,
+    /// Nobody has it, or shall have it any more.
+    Remove,
+    /// See what is to be done by now.
+    Due,
+    /// Bytes were removed.
+    Cleared {
+        /// Their name.
+        key: Text,
+    },
+}
+
+/// What happens to a file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileRecord {
+    /// It began, perhaps anew.
+    Begun(Begun),
+    /// A part is durable.
+    Part(Piece),
+    /// It is complete.
+    Completed(Content),
+    /// A conversation has it.
+    Posted,
+    /// It was removed, or came to nothing.
+    Removed,
+    /// Bytes are gone.
+    Cleared {
+        /// Their name.
+        key: Text,
+    },
+}
