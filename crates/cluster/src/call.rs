@@ -125,7 +125,7 @@ impl Hub {
                 let shard = ids::shard(&caller.user).unwrap_or_default();
                 let file = ids::from_bytes(shard, &rand::random::<[u8; 10]>());
                 let sent = Sent { send, user: &caller.user, file, stream: &stream };
-                let found = Some(self.take_in(sent, &mut parts).await?);
+                let found = Some(self.take_in(sent, &mut parts).await);
                 Provision { answer: None, stream, found }
             }
             _ => self.provide(&action, &caller.user, stream, Vec::new(), drawn).await?,

@@ -33,6 +33,8 @@ pub enum Found {
     Asked(Box<Asked>, Option<Box<Found>>),
     /// A file was taken in; for a dialogue also the other user, and what may be known of them.
     File(Box<Described>, Option<(Id, Arc<UserAttrs>)>),
+    /// A file was not taken in: this is the answer, unless the action took effect before.
+    Refused(Box<Rejection>),
     /// Whether the user may read the message that a file came with.
     Reads(bool),
 }
@@ -75,6 +77,7 @@ impl std::fmt::Debug for Found {
             Self::Brought(_) => "Brought",
             Self::Asked(..) => "Asked",
             Self::File(..) => "File",
+            Self::Refused(_) => "Refused",
             Self::Reads(_) => "Reads",
         })
     }

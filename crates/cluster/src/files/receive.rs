@@ -32,26 +32,23 @@ pub(crate) struct Sent<'a> {
 }
 
 impl Hub {
-    /// Takes in a file's bytes, if they may be sent. They leave `parts`, for they go no further with the action.
+    /// Takes in a file's bytes, if they may be sent. They leave `parts`, for they go no further with the action. A
+    /// refusal goes to the conversation, too: it knows whether this is a retry of what it has answered.
     ///
-    /// # Errors
-    /// The conversation's refusal; `request_malformed` or `payload_has_too_many_parts` for what is no file;
+    /// It is the conversation's own; `request_malformed` or `payload_has_too_many_parts` for what is no file;
     /// `upload_quota_exceeded` for one that is too large, or when there is no room; `send_rate_limited` when too many
     /// come at once; `internal` when the bytes can't be kept now.
-    pub(crate) async fn take_in(
-        self: &Rc<Self>,
-        sent: Sent<'_>,
-        parts: &mut Vec<Bytes>,
-    ) -> Result<Found, Rejection> {
-        let metrics = &self.shared.metrics;
+    pub(crate) async fn take_in(self: &Rc<Self>, sent: Sent<'_>, parts: &mut Vec<Bytes>) -> Found {
         let outcome = self.take_in_bytes(&sent, std::mem::take(parts)).await;
-        let label = match &outcome {
-            Ok(_) => "complete",
-            Err(rejection) if rejection.error_type == ErrorType::Internal => "failed",
-            Err(_) => "refused",
+        let (label, found) = match outcome {
+            Ok(found) => ("complete", found),
+            Err(rejection) => {
+                let failed = rejection.error_type == ErrorType::Internal;
+                (if failed { "failed" } else { "refused" }, Found::Refused(Box::new(rejection)))
+            }
         };
-        metrics.uploads.with_label_values(&[label]).inc();
-        outcome
+        self.shared.metrics.uploads.with_label_values(&[label]).inc();
+        found
     }
 
     async fn take_in_bytes(self: &Rc<Self>, sent: &Sent<'_>, parts: Vec<Bytes>) -> Result<Found, Rejection> {
@@ -117,7 +114,17 @@ impl Hub {
                 return Err(files.failed(&error));
             }
         };
-        described(self.ask(file, json!({"Complete": {"key": key, "content": content}})).await?)
+        let complete = json!({"Complete": {"key": key, "content": content}});
+        match self.ask(file, complete).await {
+            Ok(file) => described(file),
+            Err(rejection) => {
+                if rejection.error_type == ErrorType::FileNotFound {
+                    // It went meanwhile, and other bytes never get this name: nobody else removes these.
+                    files.remove_bytes(&key).await;
+                }
+                Err(rejection)
+            }
+        }
     }
 }
 
@@ -131,6 +138,15 @@ impl Files {
                 Err(Rejection::new(ErrorType::UploadQuotaExceeded).because(reason))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Removes bytes that nobody has. If that fails, they stay.
+    async fn remove_bytes(&self, key: &str) {
+        if let Ok(blobs) = self.blobs()
+            && let Err(error) = blobs.remove(key).await
+        {
+            tracing::warn!(%error, key, "bytes that are of no use were not removed");
         }
     }
 

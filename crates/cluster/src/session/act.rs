@@ -139,7 +139,7 @@ impl SessionActor {
                 let Some(action) = asks else { return Ok((stream, act, None)) };
                 if let Action::Conversation(ConversationAction::SendFile(send)) = &action {
                     let sent = Sent { send, user: &act.actor.user, file, stream: &stream };
-                    act.actor.found = Some(hub.take_in(sent, &mut act.parts).await?);
+                    act.actor.found = Some(hub.take_in(sent, &mut act.parts).await);
                     return Ok((stream, act, None));
                 }
                 let provided = hub.provide(&action, &act.actor.user, stream, realms, || secret);

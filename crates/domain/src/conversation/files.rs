@@ -11,7 +11,7 @@ use levee_proto::actions::conversation::SendFile;
 use levee_proto::{ErrorType, Id, Rejection, limits};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 #[cfg(test)]
 mod tests;
@@ -23,9 +23,6 @@ const FILE: &str = "ninchat.com/file";
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Attachments {
     here: BTreeMap<Id, Attachment>,
-    /// Those that went, for an order about one may come late.
-    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
-    gone: VecDeque<Id>,
 }
 
 /// A file, by the message that it came with.
@@ -40,7 +37,7 @@ struct Attachment {
 
 impl Attachments {
     pub(super) fn is_empty(&self) -> bool {
-        self.here.is_empty() && self.gone.is_empty()
+        self.here.is_empty()
     }
 
     pub(super) fn all(&self) -> Vec<Id> {
@@ -53,13 +50,10 @@ impl Attachments {
         old.map(|(id, _)| id.clone()).collect()
     }
 
-    fn forget(&mut self, ids: Vec<Id>) {
+    fn forget(&mut self, ids: &[Id]) {
         for id in ids {
-            self.here.remove(&id);
-            self.gone.push_back(id);
+            self.here.remove(id);
         }
-        let surplus = self.gone.len().saturating_sub(limits::FILES);
-        self.gone.drain(..surplus);
     }
 }
 
@@ -85,13 +79,16 @@ impl Conversation {
 
     /// Takes in a file whose bytes are complete, as the message of whoever sent it.
     pub(super) fn send_file(&self, at: &Moment<'_>, actor: &Actor, send: &SendFile) -> Decision {
-        let Some(Found::File(file, _)) = &actor.found else {
-            return Err(Rejection::new(ErrorType::Internal).because("the file was not taken in"));
+        let file = match &actor.found {
+            Some(Found::File(file, _)) => file,
+            Some(Found::Refused(rejection)) => return Err((**rejection).clone()),
+            _ => return Err(Rejection::new(ErrorType::Internal).because("the file was not taken in")),
         };
         let in_dialogue = send.user_id.is_some();
         self.may_upload(at, &actor.user, in_dialogue)?;
-        if file.owner != actor.user || file.conversation != *at.id || self.files.here.contains_key(&file.file)
-        {
+        let is_ours = file.owner == actor.user && file.conversation == *at.id;
+        // One whose time is over is being given up.
+        if !is_ours || file.expires <= at.now || self.files.here.contains_key(&file.file) {
             return Err(Rejection::new(ErrorType::FileNotFound).about("file_id", &file.file));
         }
         let mut step = Step::nothing();
@@ -179,10 +176,10 @@ impl Conversation {
                     }
                 }
             }
-            ConversationRecord::TranscriptDeleted { files, .. } => self.files.forget(files.clone()),
+            ConversationRecord::TranscriptDeleted { files, .. } => self.files.forget(files),
             ConversationRecord::Discarded { user, .. } => {
                 let through = self.discarded_by_all(user, 0);
-                self.files.forget(self.files.through(through));
+                self.files.forget(&self.files.through(through));
             }
             _ => {}
         }

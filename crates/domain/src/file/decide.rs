@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 /// After how long it is tried again to remove bytes, and a conversation is asked again whether it has a file, in
 /// microseconds.
 const AGAIN: u64 = 15_000_000;
+/// How long after the time is over for a file its conversation is asked whether it has it, in microseconds: by no
+/// node's clock it takes it in any more.
+const CLOCKS: u64 = 60_000_000;
 
 impl File {
     /// Answers who may read the file: whose it is, and who may read the message that it came with. To others, and
@@ -29,6 +32,7 @@ impl File {
             conversation: begun.conversation.clone(),
             name: begun.name.clone(),
             key: begun.blob.key.clone(),
+            expires: begun.expires,
             content: self.content.clone()?,
         })
     }
@@ -58,6 +62,10 @@ impl File {
         let before = self.begun.as_ref();
         if self.phase == Phase::Removed || before.is_some_and(|before| before.owner != begun.owner) {
             return Err(Self::absent(at.id));
+        }
+        // Whoever removes them would remove what comes now.
+        if self.litter.iter().any(|blob| blob.key == begun.blob.key) {
+            return Err(Rejection::malformed("this file was begun anew with other bytes"));
         }
         if let Some(file) = self.described(at) {
             return Ok(answer(file));
@@ -117,17 +125,17 @@ impl File {
     /// The timer has rung: bytes are still there that shall not be, or the time is over for what came to nothing.
     fn due(&self, at: &Moment<'_>) -> Step<FileRecord> {
         let mut step = Step::nothing();
-        if let Some(begun) = self.begun.as_ref().filter(|begun| begun.expires <= at.now) {
+        if let Some(begun) = &self.begun {
             match self.phase {
-                Phase::Begun => return self.remove(at),
-                Phase::Complete => {
+                Phase::Begun if begun.expires <= at.now => return self.remove(at),
+                Phase::Complete if begun.expires + CLOCKS <= at.now => {
                     // It may have been told of, and the word is still on its way: its conversation knows.
                     let ask = json!({"HasFile": {"file": at.id}});
                     step.emits.push(Emit::Forward(Stream::conversation(&begun.conversation), ask));
                     step.emits.push(Emit::Wait(Timer::File, Due::At(at.now + AGAIN)));
                     return step;
                 }
-                Phase::Absent | Phase::Posted | Phase::Removed => {}
+                Phase::Absent | Phase::Begun | Phase::Complete | Phase::Posted | Phase::Removed => {}
             }
         }
         step.emits.extend(discards(&self.litter));
@@ -146,7 +154,8 @@ impl File {
         let after = self.after(&step.records.iter().collect::<Vec<_>>());
         let due = match (&after.begun, after.phase) {
             _ if !after.litter.is_empty() => Some(at.now + AGAIN),
-            (Some(begun), Phase::Begun | Phase::Complete) => Some(begun.expires),
+            (Some(begun), Phase::Begun) => Some(begun.expires),
+            (Some(begun), Phase::Complete) => Some(begun.expires + CLOCKS),
             _ => None,
         };
         step.and(match due {

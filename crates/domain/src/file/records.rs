@@ -26,7 +26,7 @@ pub struct Begun {
     pub size: u64,
     /// Where its bytes go.
     pub blob: Blob,
-    /// When it is given up unless it is complete, microseconds since 1970.
+    /// When it is given up unless a conversation has it, microseconds since 1970.
     pub expires: u64,
 }
 
@@ -71,6 +71,8 @@ pub struct Described {
     pub name: Text,
     /// The name of its bytes.
     pub key: Text,
+    /// Until when a conversation may take it in, microseconds since 1970.
+    pub expires: u64,
     /// What was found out about them.
     pub content: Content,
 }

@@ -5,6 +5,8 @@ use crate::table::{ID, Table, forwards, refused};
 use crate::view::Stream;
 use serde_json::{Value, json};
 
+/// How much later a conversation is asked, in microseconds.
+const CLOCKS: u64 = 60_000_000;
 /// When files of these tests expire, microseconds since 1970.
 const EXPIRES: u64 = 1_000_000_000;
 
@@ -106,6 +108,8 @@ fn another_attempt_takes_the_place_of_the_first_whose_bytes_go() {
     let step = table.order(begin("k2")).unwrap();
     assert_eq!(discarded(&step), ["k1"]);
     assert_eq!(refused(table.order(complete("k1"))), Some(ErrorType::FileNotFound));
+    // What is being removed does not come back under the same name.
+    assert_eq!(refused(table.order(begin("k1"))), Some(ErrorType::RequestMalformed));
     let step = table.order(complete("k2")).unwrap();
     assert_eq!(answered(&step).unwrap()["key"], "k2");
     // Until they are gone it is tried again.
@@ -169,6 +173,10 @@ fn what_was_given_up_expires_and_its_bytes_go() {
 fn what_is_complete_and_not_posted_is_asked_for_before_it_goes() {
     let mut table = file(false);
     table.now = EXPIRES;
+    // A conversation whose clock is late may still take it in.
+    let step = table.order(json!("Due")).unwrap();
+    assert!(forwards(&step).is_empty() && timer(&step) == Some(Some(EXPIRES + CLOCKS)), "{step:?}");
+    table.now = EXPIRES + CLOCKS;
     let step = table.order(json!("Due")).unwrap();
     assert_eq!(forwards(&step), [(Stream::conversation(&"00c".into()), "HasFile".to_owned())]);
     assert!(step.records.is_empty() && timer(&step).is_some_and(|timer| timer.is_some()));

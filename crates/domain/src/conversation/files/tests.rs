@@ -7,6 +7,9 @@ use levee_proto::ids;
 use serde_json::Value;
 use std::sync::Arc;
 
+/// When files of these tests expire, microseconds since 1970.
+const EXPIRES: u64 = 1_000_000_000;
+
 /// A channel with an owner, a moderator and a member.
 fn channel(attrs: Value) -> Table<Conversation> {
     let mut table = Table::new();
@@ -40,6 +43,7 @@ fn described(file: &str, owner: &str) -> Box<Described> {
         conversation: ID.into(),
         name: "a.txt".into(),
         key: "k".into(),
+        expires: EXPIRES,
         content: Content { size: 3, sha256: "abc".into(), media_type: "text/plain".into(), thumbnail: None },
     })
 }
@@ -161,6 +165,31 @@ fn a_file_of_somebody_else_or_for_elsewhere_is_not_taken_in() {
     }
     table.found = None;
     assert_eq!(refused(table.act("member", "send_file", header, &[])), Some(ErrorType::Internal));
+}
+
+#[test]
+fn a_file_whose_time_is_over_is_not_taken_in() {
+    let mut table = channel(json!({"upload": "member"}));
+    // A second passes with each action.
+    table.now = EXPIRES - 1_000_000;
+    assert_eq!(refused(send(&mut table, "member", "00f")), Some(ErrorType::FileNotFound));
+    table.now = EXPIRES - 1_000_001;
+    assert!(send(&mut table, "member", "00f").is_ok());
+}
+
+#[test]
+fn a_retry_is_answered_as_it_was_though_its_bytes_were_refused_by_now() {
+    let mut table = channel(json!({"upload": "member"}));
+    let header = json!({"channel_id": ID, "file_attrs": {"name": "a.txt"}});
+    let refusal = || Some(Found::Refused(Box::new(Rejection::new(ErrorType::SendRateLimited))));
+    table.found = refusal();
+    let first = table.act_as("member", Some(70), "send_file", header.clone(), &[]);
+    assert_eq!(refused(first), Some(ErrorType::SendRateLimited));
+    table.found = Some(Found::File(described("00f", "member"), None));
+    table.act_as("member", Some(70), "send_file", header.clone(), &[]).unwrap();
+    table.found = refusal();
+    let again = table.act_as("member", Some(70), "send_file", header, &[]).unwrap();
+    assert!(again.records.is_empty(), "{again:?}");
 }
 
 #[test]
