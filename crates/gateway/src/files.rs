@@ -46,6 +46,8 @@ pub(crate) fn is_host(headers: &actix_http::header::HeaderMap, host: &str) -> bo
 struct Query {
     expires: u64,
     user: Id,
+    #[serde(default)]
+    thumbnail: bool,
     signature: String,
 }
 
@@ -57,8 +59,8 @@ async fn file(
 ) -> HttpResponse {
     // What is no link of ours is nothing, whatever is wrong with it.
     let Ok(query) = web::Query::<Query>::from_query(request.query_string()) else { return absent() };
-    let Query { expires, user, signature } = query.into_inner();
-    let link = Link { file: path.into_inner().0, user, expires, signature };
+    let Query { expires, user, thumbnail, signature } = query.into_inner();
+    let link = Link { file: path.into_inner().0, user, expires, thumbnail, signature };
     let found = context.node.on(**arbiter, move |hub| async move { hub.download(link).await }).await;
     match found {
         Some(Ok(Some(file))) => answer(&context, &request, &file).await,
@@ -68,7 +70,7 @@ async fn file(
 }
 
 async fn answer(context: &Shared, request: &HttpRequest, file: &Download) -> HttpResponse {
-    let etag = format!("\"{}\"", file.sha256);
+    let etag = format!("\"{}\"", file.tag);
     let range = match head::wanted(request.headers(), file.size, &etag) {
         Wanted::Nothing => return begin(StatusCode::NOT_MODIFIED, file, &etag).finish(),
         Wanted::Unsatisfiable => {

@@ -75,7 +75,7 @@ pub(crate) async fn files(config: &Config) -> Result<FileOptions> {
             let opened = LocalBlobs::open(folder).await;
             let blobs = opened.with_context(|| format!("blobs: {} can't be used", folder.display()))?;
             sweep(blobs.clone());
-            Some(Arc::new(blobs))
+            Some(Arc::new(blobs.sparing(config.blobs_spare_bytes)))
         }
         Blobs::S3(settings) => Some(Arc::new(S3Blobs::new(settings).context("blobs")?)),
         Blobs::Nowhere => {

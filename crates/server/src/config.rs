@@ -40,6 +40,8 @@ pub(crate) struct Config {
     pub(crate) files_origin: String,
     /// Bytes that a file may have; 0 for any.
     pub(crate) file_bytes_max: u64,
+    /// Bytes of the disk that files leave free.
+    pub(crate) blobs_spare_bytes: u64,
     /// Seconds after which a file is given up.
     pub(crate) file_expire_s: u64,
     /// Seconds until others take over from a node that is gone.
@@ -231,6 +233,7 @@ impl Config {
             store,
             files_origin: values.text("files_origin").to_owned(),
             file_bytes_max: values.integer("file_bytes_max"),
+            blobs_spare_bytes: values.integer("blobs_spare_bytes"),
             file_expire_s: values.integer("file_expire_s"),
             lease_s: values.integer("lease_s"),
             drain_s: values.integer("drain_s"),

@@ -156,6 +156,24 @@ async fn what_is_no_file_is_refused() {
 }
 
 #[tokio::test]
+async fn without_room_a_file_is_refused_and_counted() {
+    within(LIMIT, async {
+        let server = Server::with(&["--blobs-spare-bytes=9007199254740992"]).await;
+        let (people, to) = room(&server, &[]).await;
+        assert_eq!(refused(send(&people[0], &to, "a.txt", b"words").await), "upload_quota_exceeded");
+        people[0].send_text(&to, "still here").await.unwrap();
+        let figures = load(&server, "/metrics", &[]).await.text();
+        for line in
+            ["levee_dropped_total{reason=\"blobs_full\"} 1", "levee_uploads_total{outcome=\"refused\"} 1"]
+        {
+            assert!(figures.lines().any(|figure| figure == line), "{line}");
+        }
+        assert_eq!(blobs(&server.blobs()), [""; 0]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_file_is_there_for_those_who_read_its_conversation_and_for_nobody_else() {
     within(LIMIT, async {
         let server = Server::start().await;

@@ -52,6 +52,24 @@ fn entries(folder: &Path) -> usize {
     std::fs::read_dir(folder).into_iter().flatten().map(|entry| below(entry.unwrap())).sum()
 }
 
+#[tokio::test]
+async fn a_folder_takes_no_part_when_less_would_be_left_than_is_to_be_spared() {
+    let folder = tempfile::tempdir().unwrap();
+    let blobs = LocalBlobs::open(folder.path()).await.unwrap();
+    put(&blobs, "a", &[Bytes::from_static(b"words")]).await;
+    let full = blobs.clone().sparing(u64::MAX);
+    let upload = full.begin("b").await.unwrap();
+    let part = full.part(&upload, 1, Bytes::from_static(b"words")).await;
+    assert!(matches!(part, Err(BlobError::Full)), "{part:?}");
+    // What is there is read and removed all the same, and the upload goes on when there is room.
+    assert_eq!(read(&full, "a").await.unwrap(), b"words");
+    full.remove("a").await.unwrap();
+    let tag = blobs.part(&upload, 1, Bytes::from_static(b"words")).await.unwrap();
+    let finished = full.finish(&upload, std::slice::from_ref(&tag)).await;
+    assert!(matches!(finished, Err(BlobError::Full)), "{finished:?}");
+    blobs.sparing(1).finish(&upload, &[tag]).await.unwrap();
+}
+
 /// Calls a store that does not serve us, and checks that all of it fails soon.
 async fn calls_fail(blobs: &dyn Blobs, upload: &str) {
     let since = Instant::now();

@@ -1,6 +1,7 @@
 //! Files on their way out, a range at a time.
 
 use super::links::Signed;
+use super::small_key;
 use crate::hub::Hub;
 use crate::node::Node;
 use bytes::Bytes;
@@ -24,6 +25,8 @@ pub struct Link {
     pub user: Id,
     /// Until when it holds, in seconds since 1970.
     pub expires: u64,
+    /// Whether the small picture is meant.
+    pub thumbnail: bool,
     /// What proves that.
     pub signature: String,
 }
@@ -37,8 +40,8 @@ pub struct Download {
     pub media_type: Text,
     /// How many bytes it has.
     pub size: u64,
-    /// Their SHA-256, in hexadecimal digits.
-    pub sha256: Text,
+    /// What tells these bytes from others: their SHA-256, or the whole picture's for a small one.
+    pub tag: Text,
     /// For how long the link holds, in seconds.
     pub holds_s: u64,
     key: Text,
@@ -55,7 +58,8 @@ impl Hub {
     /// `internal` when the answer can't be found out now.
     pub async fn download(self: &Rc<Self>, link: Link) -> Result<Option<Download>, Rejection> {
         let now = crate::now() / 1_000_000;
-        let signed = Signed { file: &link.file, user: &link.user, expires: link.expires };
+        let Link { file, user, expires, thumbnail, .. } = &link;
+        let signed = Signed { file, user, expires: *expires, thumbnail: *thumbnail };
         if ids::shard(&link.file).is_none() || ids::shard(&link.user).is_none() || link.expires <= now {
             return Ok(None);
         }
@@ -71,11 +75,24 @@ impl Hub {
         if file.owner != link.user && !self.reads_file(&file, &link.user).await? {
             return Ok(None);
         }
+        if let (true, Some(small)) = (link.thumbnail, &file.content.thumbnail) {
+            return Ok(Some(Download {
+                name: file.name,
+                media_type: small.media_type.clone(),
+                size: small.size,
+                tag: file.content.sha256 + "-small",
+                holds_s: link.expires - now,
+                key: small_key(&file.key),
+            }));
+        }
+        if link.thumbnail {
+            return Ok(None);
+        }
         Ok(Some(Download {
             name: file.name,
             media_type: file.content.media_type,
             size: file.content.size,
-            sha256: file.content.sha256,
+            tag: file.content.sha256,
             holds_s: link.expires - now,
             key: file.key,
         }))

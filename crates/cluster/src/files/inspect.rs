@@ -5,8 +5,12 @@ pub(super) const HEAD: usize = 8 << 10;
 
 /// The media type that the beginning of some bytes looks like.
 pub(super) fn media_type(head: &[u8]) -> &'static str {
-    if let Some(kind) = infer::get(head) {
-        return kind.mime_type();
+    // Three letters make no picture.
+    let is_gif = || head.starts_with(b"GIF87a") || head.starts_with(b"GIF89a");
+    match infer::get(head).map(|kind| kind.mime_type()) {
+        Some("image/gif") if !is_gif() => {}
+        Some(media_type) => return media_type,
+        None => {}
     }
     if head.is_empty() || is_text(head) { "text/plain" } else { "application/octet-stream" }
 }
@@ -33,6 +37,7 @@ mod tests {
             (&b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"[..], "image/png"),
             (b"\xff\xd8\xff\xe0\0\x10JFIF", "image/jpeg"),
             (b"GIF89a\x01\0\x01\0", "image/gif"),
+            (b"GIF = 1; alert(1)", "text/plain"),
             (b"RIFF\x10\0\0\0WEBPVP8 ", "image/webp"),
             (b"%PDF-1.7\n", "application/pdf"),
             (b"plain words\n", "text/plain"),

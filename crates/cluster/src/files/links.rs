@@ -8,7 +8,7 @@ use crate::hub::Hub;
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use levee_domain::file::Described;
-use levee_proto::{ErrorType, Id, Rejection, events};
+use levee_proto::{ErrorType, Id, Rejection, Text, events};
 use levee_store::{Commit, DirectoryChange, Expect, StoreError};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,8 @@ pub(super) struct Signed<'a> {
     pub(super) user: &'a str,
     /// Seconds since 1970.
     pub(super) expires: u64,
+    /// Whether the small picture is meant.
+    pub(super) thumbnail: bool,
 }
 
 impl Signed<'_> {
@@ -53,6 +55,7 @@ impl Signed<'_> {
             mac.update(part.as_bytes());
         }
         mac.update(&self.expires.to_be_bytes());
+        mac.update(&[self.thumbnail.into()]);
         mac
     }
 
@@ -69,12 +72,13 @@ impl Signed<'_> {
 }
 
 impl Files {
-    /// The link to a file.
-    fn link(&self, key: &[u8; 32], file: &Described, user: &Id, expires: u64) -> String {
-        let signature = Signed { file: &file.file, user, expires }.signature(key);
-        let (origin, id) = (&self.options.origin, &file.file);
-        let name = utf8_percent_encode(&file.name, PLAIN);
-        format!("{origin}/files/{id}/{name}?expires={expires}&user={user}&signature={signature}")
+    /// The link to a file, or to its small picture.
+    fn link(&self, key: &[u8; 32], signed: Signed<'_>, name: &str) -> Text {
+        let (origin, name) = (&self.options.origin, utf8_percent_encode(name, PLAIN));
+        let Signed { file, user, expires, thumbnail } = signed;
+        let (which, signature) = (if thumbnail { "&thumbnail=true" } else { "" }, signed.signature(key));
+        format!("{origin}/files/{file}/{name}?expires={expires}&user={user}{which}&signature={signature}")
+            .into()
     }
 }
 
@@ -90,12 +94,15 @@ impl Hub {
         })?;
         let key = self.link_key().await?;
         let expires = (crate::now() / 1_000_000 / HOLDS_S + 2) * HOLDS_S;
+        let whole = Signed { file: &file.file, user: &user, expires, thumbnail: false };
+        let link = |signed| self.shared.files.link(&key, signed, &file.name);
+        let small = file.content.thumbnail.is_some().then_some(Signed { thumbnail: true, ..whole });
         Ok(events::FileFound {
             file_id: file.file.clone(),
             file_attrs: file.attrs(),
-            file_url: self.shared.files.link(&key, &file, &user, expires).into(),
+            file_url: link(whole),
             url_expiry: expires,
-            thumbnail_url: None,
+            thumbnail_url: small.map(link),
         })
     }
 
@@ -142,13 +149,14 @@ mod tests {
 
     #[test]
     fn a_signature_is_for_one_file_one_user_and_one_time() {
-        let (key, signed) = ([7; 32], Signed { file: "00f", user: "00u", expires: 5 });
+        let (key, signed) = ([7; 32], Signed { file: "00f", user: "00u", expires: 5, thumbnail: false });
         let signature = signed.signature(&key);
         assert!(signed.is_signed(&key, &signature));
         for other in [
             Signed { file: "00g", ..signed },
             Signed { user: "00v", ..signed },
             Signed { expires: 6, ..signed },
+            Signed { thumbnail: true, ..signed },
             Signed { file: "00f00", user: "u", ..signed },
         ] {
             assert!(!other.is_signed(&key, &signature), "{other:?}");

@@ -4,9 +4,11 @@
 //! What a file is, and who may read it, is decided by its machine and by its conversation; here is what moves bytes.
 
 mod download;
+mod draw;
 mod inspect;
 mod intake;
 mod links;
+mod picture;
 mod receive;
 
 pub use download::{Bytestream, Download, Link};
@@ -17,7 +19,7 @@ use crate::letter::Job;
 use crate::metrics::Metrics;
 use levee_domain::file::Blob;
 use levee_domain::view::Stream;
-use levee_proto::{ErrorType, Rejection};
+use levee_proto::{ErrorType, Rejection, Text};
 use levee_store::blobs::{BlobError, Blobs};
 use serde_json::json;
 use std::rc::Rc;
@@ -72,18 +74,26 @@ impl Hub {
     }
 }
 
+/// The name of the small picture beside some bytes.
+fn small_key(key: &str) -> Text {
+    Text::from(key) + "-small"
+}
+
 /// The files of a node.
 pub(crate) struct Files {
     options: FileOptions,
     metrics: Metrics,
     places: Semaphore,
+    /// Places of those that draw small pictures.
+    drawing: Arc<Semaphore>,
     /// What links are signed with, once it was read.
     key: OnceCell<[u8; 32]>,
 }
 
 impl Files {
     pub(crate) fn new(options: FileOptions, metrics: Metrics) -> Self {
-        Self { options, metrics, places: Semaphore::new(AT_ONCE), key: OnceCell::new() }
+        let (places, drawing) = (Semaphore::new(AT_ONCE), Arc::new(Semaphore::new(draw::AT_ONCE)));
+        Self { options, metrics, places, drawing, key: OnceCell::new() }
     }
 
     fn blobs(&self) -> Result<&Arc<dyn Blobs>, Rejection> {
@@ -103,6 +113,7 @@ impl Files {
             Ok(()) | Err(BlobError::UnknownUpload) => {}
             Err(error) => return Err(error),
         }
+        blobs.remove(&small_key(&blob.key)).await?;
         blobs.remove(&blob.key).await
     }
 

@@ -4,8 +4,8 @@
 //! what comes to nothing is removed in time; then its bytes go into a blob, whose name follows from the file and from
 //! the bytes: a retry makes the same one.
 
-use super::Files;
 use super::intake::{Intake, hex};
+use super::{Files, small_key};
 use crate::hub::Hub;
 use bytes::Bytes;
 use levee_domain::file::{Content, Described, name};
@@ -106,7 +106,7 @@ impl Hub {
             files.let_go(&upload).await;
             return described(begun);
         }
-        let content = match fill(Intake::new(blobs.clone(), upload.clone()), bytes).await {
+        let mut content = match fill(Intake::new(blobs.clone(), upload.clone()), bytes.clone()).await {
             Ok(content) => content,
             Err(error) => {
                 // What began is removed in time; what is known to be of no use, now.
@@ -114,6 +114,7 @@ impl Hub {
                 return Err(files.failed(&error));
             }
         };
+        content.thumbnail = files.draw(&key, bytes, &content.media_type).await;
         let complete = json!({"Complete": {"key": key, "content": content}});
         match self.ask(file, complete).await {
             Ok(file) => described(file),
@@ -143,10 +144,11 @@ impl Files {
 
     /// Removes bytes that nobody has. If that fails, they stay.
     async fn remove_bytes(&self, key: &str) {
-        if let Ok(blobs) = self.blobs()
-            && let Err(error) = blobs.remove(key).await
-        {
-            tracing::warn!(%error, key, "bytes that are of no use were not removed");
+        let Ok(blobs) = self.blobs() else { return };
+        for key in [small_key(key), key.into()] {
+            if let Err(error) = blobs.remove(&key).await {
+                tracing::warn!(%error, %key, "bytes that are of no use were not removed");
+            }
         }
     }
 

@@ -6,7 +6,9 @@ use actix::prelude::*;
 use bytes::Bytes;
 use levee_bus::memory::MemoryNetwork;
 use levee_cluster::metrics::Metrics;
-use levee_cluster::{Connection, Flow, Node, NodeOptions, Outgoing, SessionActor, SessionMessage};
+use levee_cluster::{
+    Connection, FileOptions, Flow, Node, NodeOptions, Outgoing, SessionActor, SessionMessage,
+};
 use levee_proto::Envelope;
 use levee_store::memory::MemoryStore;
 use serde_json::{Value, json};
@@ -23,6 +25,7 @@ pub struct Cluster {
     pub network: MemoryNetwork,
     pub store: MemoryStore,
     session_ttl: Duration,
+    files: FileOptions,
 }
 
 impl Cluster {
@@ -31,10 +34,19 @@ impl Cluster {
         Self::start_with(count, NodeOptions::default().session_ttl).await
     }
 
+    /// The same, with files.
+    pub async fn start_with_files(count: usize, files: FileOptions) -> Self {
+        Self::start_as(count, NodeOptions::default().session_ttl, files).await
+    }
+
     /// The same, with sessions that live so long without a connection.
     pub async fn start_with(count: usize, session_ttl: Duration) -> Self {
+        Self::start_as(count, session_ttl, FileOptions::default()).await
+    }
+
+    async fn start_as(count: usize, session_ttl: Duration, files: FileOptions) -> Self {
         let (network, store) = (MemoryNetwork::default(), MemoryStore::default());
-        let mut cluster = Self { nodes: Vec::new(), network, store, session_ttl };
+        let mut cluster = Self { nodes: Vec::new(), network, store, session_ttl, files };
         for number in 0..count {
             cluster.join(&format!("node-{number}")).await;
         }
@@ -52,6 +64,7 @@ impl Cluster {
             presence_grace: Duration::from_millis(200),
             agent_timeout: Duration::from_millis(1500),
             session_ttl: self.session_ttl,
+            files: self.files.clone(),
             ..NodeOptions::default()
         };
         let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();

@@ -9,7 +9,7 @@ mod records;
 #[cfg(test)]
 mod tests;
 
-pub use records::{Begun, Blob, Content, Described, FileOrder, FileRecord, Piece};
+pub use records::{Begun, Blob, Content, Described, FileOrder, FileRecord, Piece, Thumbnail};
 
 use crate::machine::{Columns, Entry, Glance, Input, Machine, Moment, Step, Timer};
 use crate::view::View;

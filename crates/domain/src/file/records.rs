@@ -53,9 +53,23 @@ pub struct Content {
     /// What they are, as they look.
     #[serde(rename = "type")]
     pub media_type: Text,
-    /// The size of the small picture that is beside them.
+    /// The small picture that is beside them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub thumbnail: Option<Object>,
+    pub thumbnail: Option<Thumbnail>,
+}
+
+/// A small picture of a picture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Thumbnail {
+    /// In pixels.
+    pub width: u32,
+    /// In pixels.
+    pub height: u32,
+    /// How many bytes it has.
+    pub size: u64,
+    /// What they are.
+    #[serde(rename = "type")]
+    pub media_type: Text,
 }
 
 /// A complete file, as the cluster knows it.
@@ -83,7 +97,10 @@ impl Described {
         FileAttrs {
             name: Some(self.name.clone()),
             size: Some(self.content.size),
-            thumbnail: self.content.thumbnail.clone(),
+            thumbnail: self.content.thumbnail.as_ref().map(|small| {
+                let side = |name: &str, side: u32| (name.to_owned(), side.into());
+                Object::from_iter([side("width", small.width), side("height", small.height)])
+            }),
             r#type: Some(self.content.media_type.clone()),
         }
     }

@@ -191,6 +191,12 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "Bytes that a file may have. 0: as many as there is room for.",
     ),
     setting(
+        "blobs_spare_bytes",
+        integer(0, 1 << 53),
+        "268435456",
+        "Bytes of the disk that files leave free, where blobs is a folder: the database may need them.",
+    ),
+    setting(
         "file_expire_s",
         integer(60, 30 * 86_400),
         "86400",

@@ -6,6 +6,7 @@ use levee_client::http::{Http, Response};
 use levee_client::session::Target;
 use levee_client::{Error, Event, Session};
 use serde_json::json;
+use std::io::Write as _;
 use std::path::Path;
 
 /// Sends a file.
@@ -38,6 +39,29 @@ pub(crate) async fn link(by: &Session, file: &str) -> String {
 /// Loads what a link leads to.
 pub(crate) async fn load(server: &Server, link: &str, headers: &[(&str, &str)]) -> Response {
     Http::new(server.address()).request("GET", link, headers, b"").await.expect("an answer")
+}
+
+/// A picture of one bit a pixel, all black, with something after it.
+pub(crate) fn png(width: u32, height: u32, after: &[u8]) -> Vec<u8> {
+    let mut out = b"\x89PNG\r\n\x1a\n".to_vec();
+    let mut chunk = |name: &[u8], content: &[u8]| {
+        let mut sum = flate2::Crc::new();
+        sum.update(name);
+        sum.update(content);
+        out.extend_from_slice(&(content.len() as u32).to_be_bytes());
+        out.extend_from_slice(name);
+        out.extend_from_slice(content);
+        out.extend_from_slice(&sum.sum().to_be_bytes());
+    };
+    let head = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[1, 0, 0, 0, 0]].concat();
+    chunk(b"IHDR", &head);
+    let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    let row = vec![0; width.div_ceil(8) as usize + 1];
+    (0..height).for_each(|_| packed.write_all(&row).expect("to pack"));
+    chunk(b"IDAT", &packed.finish().expect("to pack"));
+    chunk(b"IEND", b"");
+    out.extend_from_slice(after);
+    out
 }
 
 /// The blobs in a folder, finished or not.

@@ -31,6 +31,8 @@ const CHUNK: usize = 256 << 10;
 #[derive(Debug, Clone)]
 pub struct LocalBlobs {
     root: Arc<Path>,
+    /// Bytes of the disk that are left free.
+    spare: u64,
 }
 
 impl LocalBlobs {
@@ -42,7 +44,14 @@ impl LocalBlobs {
         let root: Arc<Path> = std::path::absolute(folder)?.into();
         let uploads = root.join(files::UPLOADS);
         blocking(move || files::prepare(&uploads)).await?;
-        Ok(Self { root })
+        Ok(Self { root, spare: 0 })
+    }
+
+    /// Leaves so many bytes of the disk free: a part for which less is left than these and itself finds no room, and
+    /// neither does the blob that is made of parts.
+    #[must_use]
+    pub fn sparing(self, spare: u64) -> Self {
+        Self { spare, ..self }
     }
 
     /// Removes uploads that nothing was done to for some time, with what finished ones left, and answers how
@@ -85,14 +94,24 @@ impl Blobs for LocalBlobs {
     async fn part(&self, upload: &str, number: u32, bytes: Bytes) -> Result<String> {
         let (folder, _) = self.upload(upload)?;
         check_part(number, &bytes)?;
-        blocking(move || files::write_part(&folder, number, &bytes)).await
+        let (root, spare) = (self.root.clone(), self.spare);
+        blocking(move || {
+            files::make_sure_of_room(&root, spare, bytes.len() as u64)?;
+            files::write_part(&folder, number, &bytes)
+        })
+        .await
     }
 
     async fn finish(&self, upload: &str, tags: &[String]) -> Result<()> {
         let (folder, blob) = self.upload(upload)?;
         check_tags(tags)?;
-        let (root, tags) = (self.root.clone(), tags.to_vec());
-        blocking(move || files::finish(&root, &folder, &blob, &tags)).await
+        let (root, spare, tags) = (self.root.clone(), self.spare, tags.to_vec());
+        blocking(move || {
+            // The blob is a copy of its parts.
+            files::make_sure_of_room(&root, spare, files::parts_bytes(&folder))?;
+            files::finish(&root, &folder, &blob, &tags)
+        })
+        .await
     }
 
     async fn abandon(&self, upload: &str) -> Result<()> {

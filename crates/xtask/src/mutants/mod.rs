@@ -44,10 +44,12 @@ enum Guard {
     Erasure,
     /// A signature opens once, and only what its key is for.
     Master,
+    /// A file is for those who may read its conversation, and bytes that come to nothing go.
+    File,
 }
 
 impl Guard {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Fence,
         Self::Dedup,
         Self::Acknowledgement,
@@ -60,6 +62,7 @@ impl Guard {
         Self::Access,
         Self::Erasure,
         Self::Master,
+        Self::File,
     ];
 
     fn name(self) -> &'static str {
@@ -76,6 +79,7 @@ impl Guard {
             Self::Access => "access",
             Self::Erasure => "erasure",
             Self::Master => "master",
+            Self::File => "file",
         }
     }
 }

@@ -234,4 +234,44 @@ pub(super) static MUTANTS: &[Mutant] = &[
         }],
         test: &["--package", "levee-server", "--test", "cluster", "who_polls"],
     },
+    Mutant {
+        name: "a link needs no signature",
+        guard: Guard::File,
+        edits: &[Edit {
+            file: "crates/cluster/src/files/links.rs",
+            old: "self.mac(key).verify_slice(&bytes).is_ok()",
+            new: "self.mac(key).verify_slice(&bytes).is_ok() || true",
+        }],
+        test: &["--package", "levee-server", "--test", "files_bad", "guessed_and_tampered"],
+    },
+    Mutant {
+        name: "a link is good for whoever had it once",
+        guard: Guard::File,
+        edits: &[Edit {
+            file: "crates/cluster/src/files/download.rs",
+            old: "if file.owner != link.user && !self.reads_file(&file, &link.user).await? {",
+            new: "if file.owner.is_empty() {",
+        }],
+        test: &["--package", "levee-server", "--test", "files_bad", "who_was_removed"],
+    },
+    Mutant {
+        name: "bytes are kept before the right was asked",
+        guard: Guard::File,
+        edits: &[Edit {
+            file: "crates/cluster/src/files/receive.rs",
+            old: "self.ask(sent.stream.clone(), may).await?;",
+            new: "let _ = self.ask(sent.stream.clone(), may).await;",
+        }],
+        test: &["--package", "levee-server", "--test", "files", "who_may_not_send"],
+    },
+    Mutant {
+        name: "bytes that come to nothing stay",
+        guard: Guard::File,
+        edits: &[Edit {
+            file: "crates/domain/src/file/decide.rs",
+            old: "Phase::Begun if begun.expires <= at.now => return self.remove(at),",
+            new: "Phase::Begun if begun.expires <= at.now => {}",
+        }],
+        test: &["--package", "levee-cluster", "--test", "files", "bytes_that_come"],
+    },
 ];

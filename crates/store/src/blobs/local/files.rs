@@ -41,6 +41,22 @@ impl Temporary {
     }
 }
 
+/// Refuses what would leave less than so many bytes of the disk free, for those who are not root.
+pub(super) fn make_sure_of_room(folder: &Path, spare: u64, bytes: u64) -> Result<()> {
+    if spare == 0 || bytes == 0 {
+        return Ok(());
+    }
+    let disk = rustix::fs::statvfs(folder).map_err(io::Error::from)?;
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if free < spare.saturating_add(bytes) { Err(BlobError::Full) } else { Ok(()) }
+}
+
+/// How many bytes the parts of an upload have. One that is finished has none.
+pub(super) fn parts_bytes(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
+}
+
 /// Makes the folder of uploads, and tries out that files can be made in it.
 pub(super) fn prepare(uploads: &Path) -> Result<()> {
     let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", uploads.display()));

@@ -1,0 +1,55 @@
+//! Small pictures beside files: drawn where nobody waits for it, a few at a time, and kept as blobs.
+
+use super::picture::{self, Picture};
+use super::{Files, small_key};
+use bytes::Bytes;
+use levee_domain::file::Thumbnail;
+use levee_store::blobs::BlobError;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How many small pictures a node draws at a time; each takes as much memory as the picture.
+pub(super) const AT_ONCE: usize = 2;
+/// For how long a file waits until it is its turn, and then until its small picture is drawn. Without one by then, it
+/// has none: a file that takes long to draw must not keep others from being sent.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+impl Files {
+    /// Draws a small picture and keeps it beside the bytes, if they are a picture. A file is one without it, too.
+    pub(super) async fn draw(&self, key: &str, bytes: Bytes, media_type: &str) -> Option<Thumbnail> {
+        if !picture::draws(media_type) || bytes.len() as u64 > picture::BYTES {
+            return None;
+        }
+        let of = media_type.to_owned();
+        let drawn = self.drawn(move || picture::small(&bytes, &of)).await;
+        let Picture { bytes, width, height, media_type } = drawn?;
+        let size = bytes.len() as u64;
+        if let Err(error) = self.put(&small_key(key), bytes).await {
+            tracing::warn!(%error, "a small picture was not kept");
+            return None;
+        }
+        Some(Thumbnail { width, height, size, media_type: media_type.into() })
+    }
+
+    /// Draws when it is the turn of this picture.
+    async fn drawn(&self, draw: impl FnOnce() -> Option<Picture> + Send + 'static) -> Option<Picture> {
+        let slow = |_| {
+            self.metrics.drop("picture");
+            tracing::debug!("no small picture in time");
+        };
+        let place = timeout(PATIENCE, self.drawing.clone().acquire_owned()).await.map_err(slow).ok()?.ok()?;
+        // Whoever does not wait any more must not give its place away while the thread is still at it.
+        let drawing = tokio::task::spawn_blocking(move || (draw(), place));
+        let (picture, _) = timeout(PATIENCE, drawing).await.map_err(slow).ok()?.ok()?;
+        picture
+    }
+
+    /// Keeps some bytes under a name.
+    async fn put(&self, key: &str, bytes: Bytes) -> Result<(), BlobError> {
+        let none = |_| BlobError::Unavailable("there is none".into());
+        let blobs = self.blobs().map_err(none)?;
+        let upload = blobs.begin(key).await?;
+        let tag = blobs.part(&upload, 1, bytes).await?;
+        blobs.finish(&upload, &[tag]).await
+    }
+}
