@@ -1,7 +1,7 @@
 //! Calls: actions without a session, each answered once.
 
 use crate::bring::{self, Provision};
-use crate::files::Sent;
+use crate::files::{Brings, Sent};
 use crate::hub::Hub;
 use crate::letter::{Act, Asker, Job, Outcome};
 use crate::places;
@@ -120,15 +120,15 @@ impl Hub {
             let shard = ids::shard(&caller.user).unwrap_or_default();
             ids::from_bytes(shard, &rand::random::<[u8; 17]>())
         };
-        let provided = match &action {
-            Action::Conversation(ConversationAction::SendFile(send)) => {
+        let provided = match Brings::of(&action) {
+            Some(brings) => {
                 let shard = ids::shard(&caller.user).unwrap_or_default();
                 let file = ids::from_bytes(shard, &rand::random::<[u8; 10]>());
-                let sent = Sent { send, user: &caller.user, file, stream: &stream };
+                let sent = Sent { brings, user: &caller.user, file, stream: &stream };
                 let found = Some(self.take_in(sent, &mut parts).await);
                 Provision { answer: None, stream, found }
             }
-            _ => self.provide(&action, &caller.user, stream, Vec::new(), drawn).await?,
+            None => self.provide(&action, &caller.user, stream, Vec::new(), drawn).await?,
         };
         let Provision { answer, stream, found } = provided;
         if let Some(answer) = answer {

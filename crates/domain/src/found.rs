@@ -33,6 +33,8 @@ pub enum Found {
     Asked(Box<Asked>, Option<Box<Found>>),
     /// A file was taken in; for a dialogue also the other user, and what may be known of them.
     File(Box<Described>, Option<(Id, Arc<UserAttrs>)>),
+    /// A picture was taken in as the user's icon, which is at this address.
+    Icon(Box<Described>, Text),
     /// A file was not taken in: this is the answer, unless the action took effect before.
     Refused(Box<Rejection>),
     /// Whether the user may read the message that a file came with.
@@ -77,6 +79,7 @@ impl std::fmt::Debug for Found {
             Self::Brought(_) => "Brought",
             Self::Asked(..) => "Asked",
             Self::File(..) => "File",
+            Self::Icon(..) => "Icon",
             Self::Refused(_) => "Refused",
             Self::Reads(_) => "Reads",
         })

@@ -127,7 +127,7 @@ impl Standing {
     /// Whether this standing may write attributes of a kind; `oneself` if they describe the user.
     pub fn writes(self, writable: Writable, oneself: bool) -> bool {
         match writable {
-            Writable::Never | Writable::Initially => false,
+            Writable::Never | Writable::Initially | Writable::Unset => false,
             Writable::OneSelf => oneself,
             Writable::Member => self >= Self::Member,
             Writable::Moderator => self >= Self::Moderator,

@@ -5,6 +5,7 @@
 
 mod access;
 mod decide;
+mod icon;
 mod identities;
 mod keys;
 mod records;
@@ -42,6 +43,9 @@ pub struct User {
     pub attrs: UserAttrs,
     /// Settings, the user's own.
     pub settings: Object,
+    /// The file that is the user's icon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    icon: Option<Id>,
     /// The digest of the user's token.
     auth: Option<Id>,
     /// Identities: type, name, attributes.
@@ -203,24 +207,24 @@ impl Machine for User {
     }
 
     fn decide(&self, at: &Moment<'_>, input: Input<UserOrder>) -> Result<Step<UserRecord>, Rejection> {
-        let order = match input {
+        let step = match input {
             Input::Action(actor, Action::User(UserAction::CreateUser(create)), _) if !self.created => {
-                return self.create_puppet(at, &actor, create);
+                self.create_puppet(at, &actor, create)?
             }
             Input::Action(actor, action, payload) => {
                 if !self.created || self.attrs.deleted.is_some() {
                     return Err(Rejection::new(ErrorType::UserNotFound).about("user_id", at.id));
                 }
-                return match action {
-                    Action::User(action) => self.act(at, &actor, action),
-                    Action::Access(action) => self.access(at, &actor, action),
-                    Action::Key(action) => self.keep_keys(at, &actor, action, &payload),
-                    _ => Err(Rejection::new(ErrorType::ActionNotSupported)),
-                };
+                match action {
+                    Action::User(action) => self.act(at, &actor, action)?,
+                    Action::Access(action) => self.access(at, &actor, action)?,
+                    Action::Key(action) => self.keep_keys(at, &actor, action, &payload)?,
+                    _ => return Err(Rejection::new(ErrorType::ActionNotSupported)),
+                }
             }
-            Input::Order(order) => order,
+            Input::Order(order) => self.obey(at, order)?,
         };
-        self.obey(at, order)
+        Ok(self.with_icon(step))
     }
 
     fn apply(&mut self, _seq: u64, time: u64, record: &UserRecord) {
@@ -254,8 +258,9 @@ impl Machine for User {
                     told.pop_first();
                 }
             }
-            UserRecord::Changed { attrs, settings } => {
+            UserRecord::Changed { attrs, settings, icon } => {
                 self.attrs = attrs;
+                self.icon = icon;
                 self.settings = settings;
             }
             UserRecord::ChannelJoined { channel, seq, command } => {

@@ -1,4 +1,4 @@
-//! `GET /files/…`: files, served so that nothing in them can run.
+//! `GET /files/…` and `GET /icons/…`: files, served so that nothing in them can run.
 //!
 //! A browser must not take a file for a page of ours, whatever its sender made of it: only pictures that look like
 //! pictures are shown, all else is saved; types are not guessed; and what is shown after all has no rights.
@@ -13,25 +13,25 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use futures_util::StreamExt as _;
 use head::Wanted;
 use levee_cluster::files::{Download, Link};
-use levee_proto::{ErrorType, Id};
+use levee_proto::{ErrorType, Id, Rejection};
 use serde::Deserialize;
 use std::ops::Range;
 
 /// Registers the routes of files; with an origin of their own, on that one alone, where there is nothing else.
 pub(crate) fn routes(config: &mut web::ServiceConfig, own_host: Option<String>) {
-    let served = || {
-        web::resource("/files/{file}/{name}")
-            .route(web::get().to(file))
-            .route(web::head().to(file))
-            .default_service(web::to(|| async { HttpResponse::MethodNotAllowed().finish() }))
-    };
+    fn read_only(path: &str) -> actix_web::Resource {
+        web::resource(path).default_service(web::to(|| async { HttpResponse::MethodNotAllowed().finish() }))
+    }
+    let files = read_only("/files/{file}/{name}").route(web::get().to(file)).route(web::head().to(file));
+    let icons = read_only("/icons/{file}").route(web::get().to(icon)).route(web::head().to(icon));
     let Some(host) = own_host else {
-        config.service(served());
+        config.service(files).service(icons);
         return;
     };
     let scope = web::scope("")
         .guard(actix_web::guard::fn_guard(move |at: &GuardContext<'_>| is_host(at.head().headers(), &host)))
-        .service(served())
+        .service(files)
+        .service(icons)
         .default_service(web::to(|| async { HttpResponse::NotFound().finish() }));
     config.service(scope);
 }
@@ -62,8 +62,26 @@ async fn file(
     let Query { expires, user, thumbnail, signature } = query.into_inner();
     let link = Link { file: path.into_inner().0, user, expires, thumbnail, signature };
     let found = context.node.on(**arbiter, move |hub| async move { hub.download(link).await }).await;
+    found_or_not(&context, &request, found).await
+}
+
+async fn icon(
+    context: web::Data<Shared>,
+    arbiter: web::Data<u16>,
+    request: HttpRequest,
+    path: web::Path<Id>,
+) -> HttpResponse {
+    let found = context.node.on(**arbiter, move |hub| async move { hub.icon(path.into_inner()).await }).await;
+    found_or_not(&context, &request, found).await
+}
+
+async fn found_or_not(
+    context: &Shared,
+    request: &HttpRequest,
+    found: Option<Result<Option<Download>, Rejection>>,
+) -> HttpResponse {
     match found {
-        Some(Ok(Some(file))) => answer(&context, &request, &file).await,
+        Some(Ok(Some(file))) => answer(context, request, &file).await,
         Some(Ok(None)) => absent(),
         Some(Err(_)) | None => later(),
     }
@@ -102,10 +120,11 @@ async fn answer(context: &Shared, request: &HttpRequest, file: &Download) -> Htt
 /// What every answer about a file says.
 fn begin(status: StatusCode, file: &Download, etag: &str) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
+    let who = if file.public { "public" } else { "private" };
     safe(&mut response)
         .insert_header(("etag", etag))
         .insert_header(("accept-ranges", "bytes"))
-        .insert_header(("cache-control", format!("private, max-age={}", file.holds_s)))
+        .insert_header(("cache-control", format!("{who}, max-age={}", file.holds_s)))
         .insert_header(("content-disposition", head::disposition(&file.name, &file.media_type)));
     response
 }

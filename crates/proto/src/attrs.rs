@@ -17,6 +17,8 @@ pub enum Writable {
     Never,
     /// Whoever creates the thing, at that time.
     Initially,
+    /// Nobody; the server sets it, and the user it describes may unset it.
+    Unset,
     /// The user it describes.
     OneSelf,
     /// Members of the queue, and realm operators.
@@ -135,7 +137,8 @@ macro_rules! attributes {
             #[allow(unused_variables)]
             pub fn check(&self, may: impl Fn(Writable) -> bool) -> Result<(), Rejection> {
                 $( if let Some(value) = &self.$attr {
-                    if !may(Writable::$who) {
+                    let unsets = Writable::$who == Writable::Unset && value.is_none();
+                    if !may(if unsets { Writable::OneSelf } else { Writable::$who }) {
                         return Err(Rejection::denied()
                             .because(concat!("attribute ", stringify!($attr), " can't be set")));
                     }
@@ -165,7 +168,7 @@ attributes! {
         connected: bool, Never;
         deleted: bool, Never;
         guest: bool, OneSelf;
-        iconurl: Text, Never;
+        iconurl: Text, Unset;
         idle: u64, Never;
         info: Object, OneSelf;
         name: Text, OneSelf;

@@ -92,8 +92,19 @@ static CASES: &[Case] = &[
     },
     Case {
         name: "files in a bucket",
-        set: &["config.files_origin=https://files.example.org", "files.existingSecret=levee-bucket"],
-        has: &["files_origin = \"https://files.example.org\"", "name: LEVEE_BLOBS", "name: levee-bucket"],
+        set: &[
+            "config.files_origin=https://files.example.org",
+            "files.existingSecret=levee-bucket",
+            "ingress.enabled=true",
+            "ingress.host=chat.example.org",
+        ],
+        has: &[
+            "files_origin = \"https://files.example.org\"",
+            "name: LEVEE_BLOBS",
+            "name: levee-bucket",
+            "host: \"files.example.org\"",
+            "path: /files",
+        ],
         lacks: &["LEVEE_SMTP_URL"],
     },
     Case {

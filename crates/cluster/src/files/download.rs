@@ -16,6 +16,9 @@ use std::io;
 use std::ops::Range;
 use std::rc::Rc;
 
+/// For how long an icon need not be asked for again, in seconds: another one has another address.
+const ICON_HOLDS_S: u64 = 86_400;
+
 /// What a link says.
 #[derive(Debug, Clone)]
 pub struct Link {
@@ -44,6 +47,8 @@ pub struct Download {
     pub tag: Text,
     /// For how long the link holds, in seconds.
     pub holds_s: u64,
+    /// Whether it is for everybody.
+    pub public: bool,
     key: Text,
 }
 
@@ -82,6 +87,7 @@ impl Hub {
                 size: small.size,
                 tag: file.content.sha256 + "-small",
                 holds_s: link.expires - now,
+                public: false,
                 key: small_key(&file.key),
             }));
         }
@@ -94,8 +100,32 @@ impl Hub {
             size: file.content.size,
             tag: file.content.sha256,
             holds_s: link.expires - now,
+            public: false,
             key: file.key,
         }))
+    }
+
+    /// The icon of this id, for everybody.
+    ///
+    /// # Errors
+    /// `internal` when the answer can't be found out now.
+    pub async fn icon(self: &Rc<Self>, file: Id) -> Result<Option<Download>, Rejection> {
+        if ids::shard(&file).is_none() {
+            return Ok(None);
+        }
+        match self.about_file(&file).await {
+            Ok(icon) if icon.icon => Ok(Some(Download {
+                name: icon.name,
+                media_type: icon.content.media_type,
+                size: icon.content.size,
+                tag: icon.content.sha256,
+                holds_s: ICON_HOLDS_S,
+                public: true,
+                key: icon.key,
+            })),
+            Err(rejection) if rejection.error_type != ErrorType::FileNotFound => Err(rejection),
+            Ok(_) | Err(_) => Ok(None),
+        }
     }
 
     /// What a file is, if it is complete.

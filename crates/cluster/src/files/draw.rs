@@ -1,9 +1,10 @@
-//! Small pictures beside files: drawn where nobody waits for it, a few at a time, and kept as blobs.
+//! Small pictures beside files, and icons: drawn where nobody else waits for it, a few at a time.
 
 use super::picture::{self, Picture};
-use super::{Files, small_key};
+use super::{Files, inspect, small_key};
 use bytes::Bytes;
 use levee_domain::file::Thumbnail;
+use levee_proto::{ErrorType, Rejection};
 use levee_store::blobs::BlobError;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -21,7 +22,7 @@ impl Files {
             return None;
         }
         let of = media_type.to_owned();
-        let drawn = self.drawn(move || picture::small(&bytes, &of)).await;
+        let drawn = self.drawn(move || picture::small(&bytes, &of)).await.ok()?;
         let Picture { bytes, width, height, media_type } = drawn?;
         let size = bytes.len() as u64;
         if let Err(error) = self.put(&small_key(key), bytes).await {
@@ -31,17 +32,32 @@ impl Files {
         Some(Thumbnail { width, height, size, media_type: media_type.into() })
     }
 
-    /// Draws when it is the turn of this picture.
-    async fn drawn(&self, draw: impl FnOnce() -> Option<Picture> + Send + 'static) -> Option<Picture> {
+    /// Draws an icon.
+    ///
+    /// # Errors
+    /// `file_not_supported` for what is no picture, or too large a one; `send_rate_limited` when too many are drawn.
+    pub(super) async fn draw_icon(&self, bytes: Bytes) -> Result<Bytes, Rejection> {
+        let media_type = inspect::media_type(&bytes[..bytes.len().min(inspect::HEAD)]);
+        let none = || Rejection::new(ErrorType::FileNotSupported).because("no picture that can be an icon");
+        let icon = self.drawn(move || picture::icon(&bytes, media_type)).await?.ok_or_else(none)?;
+        Ok(icon.bytes)
+    }
+
+    /// Draws when it is the turn of this picture, and waits no longer than that is worth.
+    async fn drawn(
+        &self,
+        draw: impl FnOnce() -> Option<Picture> + Send + 'static,
+    ) -> Result<Option<Picture>, Rejection> {
         let slow = |_| {
             self.metrics.drop("picture");
-            tracing::debug!("no small picture in time");
+            Rejection::new(ErrorType::SendRateLimited).because("too many pictures at once")
         };
-        let place = timeout(PATIENCE, self.drawing.clone().acquire_owned()).await.map_err(slow).ok()?.ok()?;
+        let place = timeout(PATIENCE, self.drawing.clone().acquire_owned()).await.map_err(slow)?;
         // Whoever does not wait any more must not give its place away while the thread is still at it.
         let drawing = tokio::task::spawn_blocking(move || (draw(), place));
-        let (picture, _) = timeout(PATIENCE, drawing).await.map_err(slow).ok()?.ok()?;
-        picture
+        let drawn = timeout(PATIENCE, drawing).await.map_err(slow)?;
+        // A decoder that has panicked has drawn nothing.
+        Ok(drawn.ok().and_then(|(picture, _)| picture))
     }
 
     /// Keeps some bytes under a name.

@@ -12,7 +12,7 @@ mod picture;
 mod receive;
 
 pub use download::{Bytestream, Download, Link};
-pub(crate) use receive::Sent;
+pub(crate) use receive::{Brings, Sent};
 
 use crate::hub::Hub;
 use crate::letter::Job;

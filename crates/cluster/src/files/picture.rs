@@ -11,6 +11,8 @@ use std::io::Cursor;
 
 /// The longest side of a small picture, in pixels.
 const SIDE: u32 = 320;
+/// The side of an icon, in pixels: at the size of a thumb, sharp on fine screens.
+const ICON: u32 = 128;
 /// Pixels that a picture may have of which a small one is made.
 const PIXELS: u64 = 25_000_000;
 /// Bytes that a decoder may take beside the picture itself.
@@ -61,6 +63,19 @@ pub(super) fn small(bytes: &[u8], media_type: &str) -> Option<Picture> {
             None
         }
     }
+}
+
+/// Draws an icon: the square in the middle of a picture, not larger than it was.
+pub(super) fn icon(bytes: &[u8], media_type: &str) -> Option<Picture> {
+    let (image, orientation) = decode(bytes, format(media_type)?).ok()??;
+    let side = image.width().min(image.height());
+    let (left, top) = ((image.width() - side) / 2, (image.height() - side) / 2);
+    let mut image = image.crop_imm(left, top, side, side);
+    if side > ICON {
+        image = image.thumbnail_exact(ICON, ICON);
+    }
+    image.apply_orientation(orientation);
+    encode(&image).ok()
 }
 
 /// A picture as it is written, and how it is to be turned; none if it is too large.
@@ -129,6 +144,26 @@ mod tests {
         let clear = RgbaImage::from_pixel(100, 400, Rgba([0, 0, 0, 0])).into();
         let small = small(&written(clear, ImageFormat::Png), "image/png").expect("a picture");
         assert_eq!((small.width, small.height, small.media_type), (80, 320, "image/png"));
+    }
+
+    #[test]
+    fn an_icon_is_the_square_in_the_middle() {
+        let mut wide = RgbImage::from_pixel(600, 200, Rgb([10, 10, 200]));
+        for (x, _, pixel) in wide.enumerate_pixels_mut() {
+            if (200..400).contains(&x) {
+                *pixel = Rgb([200, 10, 10]);
+            }
+        }
+        let drawn = icon(&written(wide.into(), ImageFormat::Png), "image/png").expect("a picture");
+        assert_eq!((drawn.width, drawn.height), (128, 128));
+        let read = image::load_from_memory(&drawn.bytes).expect("a picture").to_rgb8();
+        for (x, y) in [(2, 2), (125, 2), (64, 64), (125, 125)] {
+            let pixel = read.get_pixel(x, y).0;
+            assert!(pixel[0] > 180 && pixel[2] < 60, "{x} {y}: {pixel:?}");
+        }
+        let drawn = icon(&written(plain(10, 20), ImageFormat::Png), "image/png").expect("a picture");
+        assert_eq!((drawn.width, drawn.height), (10, 10));
+        assert!(icon(b"<svg/>", "image/svg+xml").is_none());
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! `send_file`: what comes in one frame becomes a file before its conversation decides about the message.
+//! What comes in a frame with an action becomes a file before the action is decided about: with `send_file` a message's,
+//! with `update_user` an icon.
 //!
 //! First it is asked whether the file may be sent at all, and nothing is kept before that. Then the file begins, so that
 //! what comes to nothing is removed in time; then its bytes go into a blob, whose name follows from the file and from
@@ -8,38 +9,68 @@ use super::intake::{Intake, hex};
 use super::{Files, small_key};
 use crate::hub::Hub;
 use bytes::Bytes;
-use levee_domain::file::{Content, Described, name};
+use levee_domain::file::{Begun, Blob, Content, Described, FileOrder, name};
 use levee_domain::found::Found;
 use levee_domain::view::Stream;
 use levee_proto::actions::conversation::SendFile;
+use levee_proto::actions::user::UpdateUser;
 use levee_proto::attrs::Writable;
-use levee_proto::{ErrorType, Id, Rejection, Text};
+use levee_proto::{Action, ConversationAction, ErrorType, Id, Rejection, Text, UserAction};
 use levee_store::blobs::BlobError;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::rc::Rc;
+use tokio::sync::SemaphorePermit;
+
+/// What an action brings with it that becomes a file.
+#[derive(Clone, Copy)]
+pub(crate) enum Brings<'a> {
+    /// A file for a conversation.
+    File(&'a SendFile),
+    /// The user's icon.
+    Icon(&'a UpdateUser),
+}
+
+impl<'a> Brings<'a> {
+    /// What an action brings.
+    pub(crate) fn of(action: &'a Action) -> Option<Self> {
+        if let Action::Conversation(ConversationAction::SendFile(send)) = action {
+            return Some(Self::File(send));
+        }
+        if let Action::User(UserAction::UpdateUser(update)) = action
+            && update.payload_attrs.as_ref().is_some_and(|names| !names.is_empty())
+        {
+            return Some(Self::Icon(update));
+        }
+        None
+    }
+}
 
 /// A file that somebody sends.
 pub(crate) struct Sent<'a> {
-    /// The action.
-    pub(crate) send: &'a SendFile,
+    /// What it is for.
+    pub(crate) brings: Brings<'a>,
     /// Who.
     pub(crate) user: &'a Id,
     /// The file's id, the same for a retry.
     pub(crate) file: Id,
-    /// The stream of the conversation that it is for.
+    /// The stream that decides about the action.
     pub(crate) stream: &'a Stream,
 }
 
 impl Hub {
     /// Takes in a file's bytes, if they may be sent. They leave `parts`, for they go no further with the action. A
-    /// refusal goes to the conversation, too: it knows whether this is a retry of what it has answered.
+    /// refusal goes to whoever decides about the action, too: it knows whether this is a retry of what it has answered.
     ///
     /// It is the conversation's own; `request_malformed` or `payload_has_too_many_parts` for what is no file;
-    /// `upload_quota_exceeded` for one that is too large, or when there is no room; `send_rate_limited` when too many
-    /// come at once; `internal` when the bytes can't be kept now.
+    /// `file_not_supported` for an icon that is no picture; `upload_quota_exceeded` for a file that is too large, or when
+    /// there is no room; `send_rate_limited` when too many come at once; `internal` when the bytes can't be kept now.
     pub(crate) async fn take_in(self: &Rc<Self>, sent: Sent<'_>, parts: &mut Vec<Bytes>) -> Found {
-        let outcome = self.take_in_bytes(&sent, std::mem::take(parts)).await;
+        let parts = std::mem::take(parts);
+        let outcome = match sent.brings {
+            Brings::File(send) => self.take_file(&sent, send, parts).await,
+            Brings::Icon(update) => self.take_icon(&sent, update, parts).await,
+        };
         let (label, found) = match outcome {
             Ok(found) => ("complete", found),
             Err(rejection) => {
@@ -51,17 +82,16 @@ impl Hub {
         found
     }
 
-    async fn take_in_bytes(self: &Rc<Self>, sent: &Sent<'_>, parts: Vec<Bytes>) -> Result<Found, Rejection> {
-        let (files, send) = (&self.shared.files, sent.send);
+    async fn take_file(
+        self: &Rc<Self>,
+        sent: &Sent<'_>,
+        send: &SendFile,
+        parts: Vec<Bytes>,
+    ) -> Result<Found, Rejection> {
+        let files = &self.shared.files;
         let name = wanted_name(send)?;
-        let [bytes] = &parts[..] else {
-            return Err(match parts.is_empty() {
-                true => Rejection::malformed("the payload is the content of the file"),
-                false => Rejection::new(ErrorType::PayloadHasTooManyParts).because("a file is one part"),
-            });
-        };
-        let size = bytes.len() as u64;
-        files.check_size(size)?;
+        let bytes = the_one(parts)?;
+        files.check_size(bytes.len() as u64)?;
         let peer = match &send.user_id {
             Some(peer) if peer == sent.user => {
                 return Err(Rejection::denied().because("a dialogue takes two"));
@@ -71,13 +101,28 @@ impl Hub {
         };
         let may = json!({"MayUpload": {"user": sent.user, "in_dialogue": peer.is_some()}});
         self.ask(sent.stream.clone(), may).await?;
-        let Ok(_place) = files.places.try_acquire() else {
-            self.shared.metrics.drop("uploads_at_once");
-            return Err(Rejection::new(ErrorType::SendRateLimited).because("too many files at once"));
-        };
-        let described = self.keep(sent, name, bytes.clone()).await?;
-        files.metrics.file_bytes.with_label_values(&["in"]).inc_by(size);
+        let _place = files.place()?;
+        let described = self.keep(sent, name, bytes).await?;
         Ok(Found::File(Box::new(described), peer))
+    }
+
+    /// Takes in a picture as the user's icon: drawn anew, small and square. It is the user's own matter.
+    async fn take_icon(
+        self: &Rc<Self>,
+        sent: &Sent<'_>,
+        update: &UpdateUser,
+        parts: Vec<Bytes>,
+    ) -> Result<Found, Rejection> {
+        let files = &self.shared.files;
+        if update.payload_attrs.as_deref() != Some(&["icon".into()]) {
+            return Err(Rejection::malformed("payload_attrs may have \"icon\", once"));
+        }
+        let bytes = the_one(parts)?;
+        let _place = files.place()?;
+        let icon = files.draw_icon(bytes).await?;
+        let described = self.keep(sent, "icon".into(), icon).await?;
+        let url = format!("{}/icons/{}", files.options.origin, described.file);
+        Ok(Found::Icon(Box::new(described), url.into()))
     }
 
     /// Makes the file, unless an earlier try has made it.
@@ -89,12 +134,22 @@ impl Hub {
     ) -> Result<Described, Rejection> {
         let (files, file) = (&self.shared.files, Stream::file(&sent.file));
         let blobs = files.blobs()?;
-        let digest = hex(&Sha256::digest(&bytes)[..16]);
-        let key = format!("files/{}/{digest}", sent.file);
+        let size = bytes.len() as u64;
+        let key = format!("files/{}/{}", sent.file, hex(&Sha256::digest(&bytes)[..16]));
         let upload = blobs.begin(&key).await.map_err(|error| files.failed(&error))?;
-        let expires = crate::now() + files.options.expire_after.as_micros() as u64;
-        let begin = json!({"Begin": {"owner": sent.user, "conversation": sent.stream.id, "name": name,
-            "size": bytes.len(), "blob": {"key": key, "upload": upload}, "expires": expires}});
+        let begin = FileOrder::Begin(Begun {
+            owner: sent.user.clone(),
+            conversation: sent.stream.id.clone(),
+            icon: matches!(sent.brings, Brings::Icon(_)),
+            name,
+            size,
+            blob: Blob { key: key.as_str().into(), upload: upload.as_str().into() },
+            expires: crate::now() + files.options.expire_after.as_micros() as u64,
+        });
+        let begin = serde_json::to_value(begin).map_err(|error| {
+            tracing::error!(%error, "an order can't be written");
+            Rejection::new(ErrorType::Internal)
+        })?;
         let begun = match self.ask(file.clone(), begin).await {
             Ok(begun) => begun,
             Err(rejection) => {
@@ -114,7 +169,10 @@ impl Hub {
                 return Err(files.failed(&error));
             }
         };
-        content.thumbnail = files.draw(&key, bytes, &content.media_type).await;
+        files.metrics.file_bytes.with_label_values(&["in"]).inc_by(size);
+        if let Brings::File(_) = sent.brings {
+            content.thumbnail = files.draw(&key, bytes, &content.media_type).await;
+        }
         let complete = json!({"Complete": {"key": key, "content": content}});
         match self.ask(file, complete).await {
             Ok(file) => described(file),
@@ -130,6 +188,14 @@ impl Hub {
 }
 
 impl Files {
+    /// A place among those that come at a time.
+    fn place(&self) -> Result<SemaphorePermit<'_>, Rejection> {
+        self.places.try_acquire().map_err(|_| {
+            self.metrics.drop("uploads_at_once");
+            Rejection::new(ErrorType::SendRateLimited).because("too many files at once")
+        })
+    }
+
     /// Refuses a file that is too large.
     fn check_size(&self, size: u64) -> Result<(), Rejection> {
         match self.options.max_bytes {
@@ -165,6 +231,17 @@ impl Files {
 async fn fill(mut intake: Intake, bytes: Bytes) -> Result<Content, BlobError> {
     intake.push(bytes).await?;
     intake.finish().await
+}
+
+/// The bytes, which are the one part of a payload.
+fn the_one(mut parts: Vec<Bytes>) -> Result<Bytes, Rejection> {
+    match (parts.pop(), parts.is_empty()) {
+        (Some(bytes), true) => Ok(bytes),
+        (Some(_), false) => {
+            Err(Rejection::new(ErrorType::PayloadHasTooManyParts).because("a file is one part"))
+        }
+        (None, _) => Err(Rejection::malformed("the payload is the content of the file")),
+    }
 }
 
 /// The name that a file shall have.

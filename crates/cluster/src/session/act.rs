@@ -4,7 +4,7 @@ use super::gather::Purpose;
 use super::target::{may_act_through, target};
 use super::{CloseReason, Following, SessionActor};
 use crate::bring::{self, Provision};
-use crate::files::Sent;
+use crate::files::{Brings, Sent};
 use crate::letter::{Act, Asker, Job, Outcome};
 use crate::places;
 use actix::prelude::*;
@@ -118,8 +118,7 @@ impl SessionActor {
             {
                 false
             }
-            Action::Conversation(ConversationAction::SendFile(_)) => true,
-            other => bring::asks(other),
+            other => Brings::of(other).is_some() || bring::asks(other),
         });
         let puppet = act.actor.user != self.user;
         if asks.is_none() && !puppet {
@@ -137,8 +136,8 @@ impl SessionActor {
                     act.actor.card = hub.puppet(&act.actor.user, &me).await?;
                 }
                 let Some(action) = asks else { return Ok((stream, act, None)) };
-                if let Action::Conversation(ConversationAction::SendFile(send)) = &action {
-                    let sent = Sent { send, user: &act.actor.user, file, stream: &stream };
+                if let Some(brings) = Brings::of(&action) {
+                    let sent = Sent { brings, user: &act.actor.user, file, stream: &stream };
                     act.actor.found = Some(hub.take_in(sent, &mut act.parts).await);
                     return Ok((stream, act, None));
                 }

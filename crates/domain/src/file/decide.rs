@@ -30,6 +30,7 @@ impl File {
             file: at.id.clone(),
             owner: begun.owner.clone(),
             conversation: begun.conversation.clone(),
+            icon: begun.icon,
             name: begun.name.clone(),
             key: begun.blob.key.clone(),
             expires: begun.expires,
@@ -131,7 +132,11 @@ impl File {
                 Phase::Complete if begun.expires + CLOCKS <= at.now => {
                     // It may have been told of, and the word is still on its way: its conversation knows.
                     let ask = json!({"HasFile": {"file": at.id}});
-                    step.emits.push(Emit::Forward(Stream::conversation(&begun.conversation), ask));
+                    let holder = match begun.icon {
+                        true => Stream::user(&begun.owner),
+                        false => Stream::conversation(&begun.conversation),
+                    };
+                    step.emits.push(Emit::Forward(holder, ask));
                     step.emits.push(Emit::Wait(Timer::File, Due::At(at.now + AGAIN)));
                     return step;
                 }

@@ -18,8 +18,11 @@ pub struct Blob {
 pub struct Begun {
     /// Whose it is.
     pub owner: Id,
-    /// The channel or dialogue that it is for.
+    /// The channel or dialogue that it is for; of an icon, the user.
     pub conversation: Id,
+    /// Whether it is the icon of its owner, which everybody may see.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub icon: bool,
     /// What it is called, cleaned.
     pub name: Text,
     /// How many bytes it shall have.
@@ -79,8 +82,11 @@ pub struct Described {
     pub file: Id,
     /// Whose it is.
     pub owner: Id,
-    /// The channel or dialogue that it is for.
+    /// The channel or dialogue that it is for; of an icon, the user.
     pub conversation: Id,
+    /// Whether it is the icon of its owner, which everybody may see.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub icon: bool,
     /// What it is called.
     pub name: Text,
     /// The name of its bytes.

@@ -169,10 +169,10 @@ impl User {
     }
 
     /// Attributes or settings change: those who see the user hear of it.
-    fn changed(&self, me: &Id, attrs: UserAttrs, settings: Object) -> Step<UserRecord> {
+    fn changed(&self, me: &Id, attrs: UserAttrs, settings: Object, icon: Option<Id>) -> Step<UserRecord> {
         let order = json!({"UserChanged": {"user": me, "attrs": attrs}});
         let seen = attrs != self.attrs;
-        let mut step = Step::record(UserRecord::Changed { attrs, settings });
+        let mut step = Step::record(UserRecord::Changed { attrs, settings, icon });
         for channel in self.channels.keys().chain(self.dialogues.values().map(|(id, _)| id)).filter(|_| seen)
         {
             step.emits.push(Emit::Forward(Stream::conversation(channel), order.clone()));
@@ -208,6 +208,7 @@ impl User {
                 if !own {
                     return Err(Rejection::denied());
                 }
+                let icon = self.new_icon(at, actor, &update)?;
                 let mut attrs = self.attrs.clone();
                 if let Some(patch) = &update.user_attrs {
                     patch.check(|writable| writable == Writable::OneSelf)?;
@@ -217,7 +218,14 @@ impl User {
                     patch.apply(&mut attrs);
                 }
                 let settings = settings::changed(&self.settings, update.user_settings.unwrap_or_default())?;
-                Ok(self.changed(at.id, attrs, settings))
+                let icon = match icon {
+                    Some((icon, url)) => {
+                        attrs.iconurl = Some(url);
+                        Some(icon)
+                    }
+                    None => self.icon.clone().filter(|_| attrs.iconurl.is_some()),
+                };
+                Ok(self.changed(at.id, attrs, settings, icon))
             }
             // The one action of a user who is not there yet.
             UserAction::CreateUser(_) => Err(Rejection::new(ErrorType::Internal).because("the id is taken")),
@@ -291,12 +299,13 @@ impl User {
                 step
             }
             UserOrder::HostGone { .. } => Step::nothing(),
+            UserOrder::HasFile { file } => self.has_file(&file),
             UserOrder::Rename { name } if self.attrs.name.as_ref() == Some(&name) || !self.created => {
                 Step::nothing()
             }
             UserOrder::Rename { name } => {
                 let attrs = UserAttrs { name: Some(name), ..self.attrs.clone() };
-                self.changed(at.id, attrs, self.settings.clone())
+                self.changed(at.id, attrs, self.settings.clone(), self.icon.clone())
             }
             UserOrder::KeyMade(made) if self.keys.contains(&made.key_type, &made.key_id) => Step::nothing(),
             UserOrder::KeyMade(made) => Step::record(UserRecord::KeyMade(made)),

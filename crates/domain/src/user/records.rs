@@ -101,6 +101,11 @@ pub enum UserOrder {
         /// Its channel.
         channel: Id,
     },
+    /// Tell a file whether it is the user's icon.
+    HasFile {
+        /// Which.
+        file: Id,
+    },
     /// Secure metadata gives the user a name.
     Rename {
         /// The name.
@@ -289,6 +294,9 @@ pub enum UserRecord {
         attrs: UserAttrs,
         /// The settings as they are now.
         settings: Object,
+        /// The file that is the icon now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        icon: Option<Id>,
     },
     /// Joined a channel.
     ChannelJoined {

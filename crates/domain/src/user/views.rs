@@ -52,7 +52,7 @@ pub(super) fn of(id: &Id, record: &UserRecord) -> Vec<View> {
         UserRecord::SessionClosed { session } => {
             vec![View::effect(To::Session(session.clone()), Effect::End)]
         }
-        UserRecord::Changed { attrs, settings } => vec![View::new(
+        UserRecord::Changed { attrs, settings, .. } => vec![View::new(
             To::All,
             &events::UserUpdated {
                 user_id: id.clone(),

@@ -26,7 +26,7 @@ export interface UserAttrs {
   deleted?: boolean;
   /** Written by the user. */
   guest?: boolean;
-  /** Written by the server. */
+  /** Written by the server; the user may unset it. */
   iconurl?: string;
   /** Written by the server. */
   idle?: number;

@@ -39,6 +39,7 @@ pub(super) static ATTRIBUTES: &[Attributes] = attributes![
 pub(super) fn writer(writable: Writable) -> &'static str {
     match writable {
         Writable::Never => "the server",
+        Writable::Unset => "the server; the user may unset it",
         Writable::Initially => "its creator, at that time",
         Writable::OneSelf => "the user",
         Writable::Member => "members and operators",

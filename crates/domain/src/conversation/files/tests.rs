@@ -41,6 +41,7 @@ fn described(file: &str, owner: &str) -> Box<Described> {
         file: file.into(),
         owner: owner.into(),
         conversation: ID.into(),
+        icon: false,
         name: "a.txt".into(),
         key: "k".into(),
         expires: EXPIRES,
