@@ -167,6 +167,10 @@ impl SessionActor {
             }
             self.born(&attached, ctx);
         }
+        // Whoever was taken from a queue before this answer came has quit it already, in vain. Members part by a record of
+        // the stream itself, which comes next and is shown.
+        let waited = self.follows.get(&stream).and_then(|following| following.announce.as_ref());
+        let waited = waited.is_some_and(|announce| announce.otherwise.is_some());
         let announces = self.announce(&stream, attached.entry.clone(), ctx);
         if let Some(latest) = &attached.latest
             && !announces
@@ -176,7 +180,7 @@ impl SessionActor {
         {
             self.latest(stream.key(), latest.clone(), ctx);
         }
-        let is_out = announces && attached.entry.is_none() && attached.roles & roles::MEMBER == 0;
+        let is_out = waited && attached.entry.is_none() && attached.roles & roles::MEMBER == 0;
         if is_out || attached.roles == 0 && !self.hears_the_end(&stream) {
             self.quit(&stream);
         }
