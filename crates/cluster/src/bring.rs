@@ -10,7 +10,7 @@ use levee_domain::view::{Kind, Stream};
 use levee_proto::actions::access::SendAccess;
 use levee_proto::attrs::QueueAttrs;
 use levee_proto::{
-    AccessAction, Action, Body, ConversationAction, ErrorType, Id, Rejection, UserAction, events, ids,
+    AccessAction, Action, Body, ConversationAction, ErrorType, Id, IdentityAction, Rejection, events, ids,
 };
 use serde_json::json;
 use std::rc::Rc;
@@ -40,17 +40,29 @@ pub(crate) struct Part {
 
 /// Whether the stream that decides an action must be looked up.
 pub(crate) fn is_sought(action: &Action) -> bool {
-    let by_name = matches!(
-        action,
-        Action::User(
-            UserAction::RequestIdentityVerifyAccess(_)
-                | UserAction::RequestIdentityAuthResetAccess(_)
-                | UserAction::VerifyIdentity(_)
-                | UserAction::ResetIdentityAuth(_)
-                | UserAction::DescribeIdentity(_)
-        )
-    );
-    by_name || key_of(action).is_some()
+    match action {
+        Action::Identity(action) => match action {
+            IdentityAction::RequestIdentityVerifyAccess(_)
+            | IdentityAction::RequestIdentityAuthResetAccess(_)
+            | IdentityAction::VerifyIdentity(_)
+            | IdentityAction::ResetIdentityAuth(_)
+            | IdentityAction::DescribeIdentity(_) => true,
+            IdentityAction::CreateIdentity(_)
+            | IdentityAction::CreateIdentityWithAuthResetAccess(_)
+            | IdentityAction::UpdateIdentity(_)
+            | IdentityAction::UpdateIdentityAuth(_)
+            | IdentityAction::DeleteIdentity(_) => false,
+        },
+        Action::Access(_) | Action::Conversation(_) => key_of(action).is_some(),
+        Action::Session(_)
+        | Action::User(_)
+        | Action::Realm(_)
+        | Action::Queue(_)
+        | Action::File(_)
+        | Action::Key(_)
+        | Action::Video(_)
+        | Action::Member(_) => false,
+    }
 }
 
 /// Whether something must be found out, drawn or looked up for an action.
@@ -61,25 +73,10 @@ pub(crate) fn asks(action: &Action) -> bool {
 /// Whether that is a matter of access keys or identities.
 fn is_ours(action: &Action) -> bool {
     match action {
-        Action::Access(_) => true,
-        Action::Conversation(_) => is_sought(action),
-        Action::User(action) => match action {
-            UserAction::DescribeUser(_)
-            | UserAction::UpdateUser(_)
-            | UserAction::DeleteUser(_)
-            | UserAction::CreateUser(_) => false,
-            UserAction::CreateIdentity(_)
-            | UserAction::CreateIdentityWithAuthResetAccess(_)
-            | UserAction::RequestIdentityVerifyAccess(_)
-            | UserAction::RequestIdentityAuthResetAccess(_)
-            | UserAction::VerifyIdentity(_)
-            | UserAction::ResetIdentityAuth(_)
-            | UserAction::DescribeIdentity(_)
-            | UserAction::UpdateIdentity(_)
-            | UserAction::UpdateIdentityAuth(_)
-            | UserAction::DeleteIdentity(_) => true,
-        },
+        Action::Access(_) | Action::Identity(_) => true,
+        Action::Conversation(_) => key_of(action).is_some(),
         Action::Session(_)
+        | Action::User(_)
         | Action::Realm(_)
         | Action::Queue(_)
         | Action::Key(_)
@@ -117,7 +114,7 @@ impl Hub {
             return Ok(Provision { answer: None, stream, found: self.find_out(action, user).await? });
         }
         let Part { answer, stream: sought, brought } = match action {
-            Action::User(action) => self.bring_to_user(action, user, realms, secret).await?,
+            Action::Identity(action) => self.bring_to_identity(action, user, realms, secret).await?,
             _ => self.bring(action, user, secret).await?,
         };
         let found = Some(Found::Brought(Box::new(brought)));

@@ -43,9 +43,12 @@ struct Asking<'a> {
 
 fn question(action: &Action) -> Option<Question<'_>> {
     match action {
-        Action::Session(_) | Action::User(_) | Action::Realm(_) | Action::Video(_) | Action::Access(_) => {
-            None
-        }
+        Action::Session(_)
+        | Action::User(_)
+        | Action::Identity(_)
+        | Action::Realm(_)
+        | Action::Video(_)
+        | Action::Access(_) => None,
         Action::File(FileAction::DescribeFile(of)) => Some(Question::Reads(&of.file_id)),
         Action::Queue(action) => match action {
             QueueAction::RequestAudience(of) => {

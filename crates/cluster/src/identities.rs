@@ -7,7 +7,7 @@ use argon2::Argon2;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use levee_domain::identity::{IDENTITIES, Identity, IdentityRow, PASSWORDS};
 use levee_domain::view::Stream;
-use levee_proto::{Body, ErrorType, Id, Rejection, Text, UserAction, events, ids, limits};
+use levee_proto::{Body, ErrorType, Id, IdentityAction, Rejection, Text, events, ids, limits};
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Semaphore;
@@ -157,69 +157,65 @@ impl Hub {
         Ok(identity)
     }
 
-    /// Draws, looks up and checks what an action of a user's needs.
+    /// Draws, looks up and checks what an action about identities needs.
     ///
     /// # Errors
     /// As each of the actions has them.
-    pub(crate) async fn bring_to_user(
+    pub(crate) async fn bring_to_identity(
         self: &Rc<Self>,
-        action: &UserAction,
+        action: &IdentityAction,
         user: &Id,
         realms: Vec<Id>,
         secret: impl FnOnce() -> Id,
     ) -> Result<Part, Rejection> {
         let mut part = Part::default();
         match action {
-            UserAction::CreateIdentity(of) => {
+            IdentityAction::CreateIdentity(of) => {
                 self.addressed(&of.identity_type, &of.identity_name)?;
                 part.brought.password = self.new_password(of.identity_auth_new.as_ref()).await?;
                 part.brought.secret = Some(secret());
             }
-            UserAction::CreateIdentityWithAuthResetAccess(of) => {
+            IdentityAction::CreateIdentityWithAuthResetAccess(of) => {
                 self.addressed(&of.identity_type, &of.identity_name)?;
                 part.brought.secret = Some(secret());
             }
-            UserAction::RequestIdentityVerifyAccess(of) => {
+            IdentityAction::RequestIdentityVerifyAccess(of) => {
                 let identity = self.addressed(&of.identity_type, &of.identity_name)?;
                 part = self.owner_of(&identity, "identity_verify").await?;
                 part.brought.secret = Some(secret());
             }
-            UserAction::RequestIdentityAuthResetAccess(of) => {
+            IdentityAction::RequestIdentityAuthResetAccess(of) => {
                 let identity = self.addressed(&of.identity_type, &of.identity_name)?;
                 part = self.owner_of(&identity, "identity_auth_reset").await?;
                 part.brought.secret = Some(secret());
             }
-            UserAction::VerifyIdentity(of) => {
+            IdentityAction::VerifyIdentity(of) => {
                 part.stream = Some(self.user_of_key(&of.access_key).await?);
             }
-            UserAction::ResetIdentityAuth(of) => {
+            IdentityAction::ResetIdentityAuth(of) => {
                 part.stream = Some(self.user_of_key(&of.access_key).await?);
                 part.brought.password = self.new_password(Some(&of.identity_auth_new)).await?;
             }
-            UserAction::DescribeIdentity(of) => {
+            IdentityAction::DescribeIdentity(of) => {
                 let row = self.identity_row(&Identity::new(&of.identity_type, &of.identity_name)).await?;
                 // Where nobody has it, the user's own stream says so.
                 part.stream = row.map(|row| Stream::user(&row.user));
                 part.brought.realms = realms;
             }
-            UserAction::UpdateIdentityAuth(of) => {
+            IdentityAction::UpdateIdentityAuth(of) => {
                 let identity = Identity::new(&of.identity_type, &of.identity_name);
                 part.brought.proven = self.proven(&identity, user, of.identity_auth.as_ref()).await?;
                 part.brought.password = self.new_password(of.identity_auth_new.as_ref()).await?;
             }
-            UserAction::DeleteIdentity(of) => {
+            IdentityAction::DeleteIdentity(of) => {
                 let identity = Identity::new(&of.identity_type, &of.identity_name);
                 part.brought.proven = self.proven(&identity, user, of.identity_auth.as_ref()).await?;
             }
-            UserAction::UpdateIdentity(of) => {
+            IdentityAction::UpdateIdentity(of) => {
                 // A hash that is kept as it was of old goes where it is kept now.
                 let row = self.identity_row(&Identity::new(&of.identity_type, &of.identity_name)).await?;
                 part.brought.password = row.filter(|row| row.user == *user).and_then(|row| row.password);
             }
-            UserAction::DescribeUser(_)
-            | UserAction::UpdateUser(_)
-            | UserAction::DeleteUser(_)
-            | UserAction::CreateUser(_) => {}
         }
         Ok(part)
     }

@@ -217,6 +217,7 @@ impl Machine for User {
                 }
                 match action {
                     Action::User(action) => self.act(at, &actor, action)?,
+                    Action::Identity(action) => self.act_on_identity(at, &actor, action)?,
                     Action::Access(action) => self.access(at, &actor, action)?,
                     Action::Key(action) => self.keep_keys(at, &actor, action, &payload)?,
                     _ => return Err(Rejection::new(ErrorType::ActionNotSupported)),

@@ -17,8 +17,8 @@ pub mod messages;
 pub mod types;
 
 pub use actions::{
-    AccessAction, Action, ConversationAction, FileAction, KeyAction, MemberAction, QueueAction, RealmAction,
-    SessionAction, UserAction, VideoAction,
+    AccessAction, Action, ConversationAction, FileAction, IdentityAction, KeyAction, MemberAction,
+    QueueAction, RealmAction, SessionAction, UserAction, VideoAction,
 };
 pub use envelope::{Body, Envelope, Splice};
 pub use error::{ErrorType, Rejection};

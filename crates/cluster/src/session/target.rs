@@ -3,8 +3,8 @@
 use levee_domain::conversation::Conversation;
 use levee_domain::view::{Kind, Stream};
 use levee_proto::{
-    AccessAction, Action, ConversationAction, ErrorType, FileAction, Id, KeyAction, MemberAction,
-    QueueAction, RealmAction, Rejection, Text, UserAction, VideoAction, ids,
+    AccessAction, Action, ConversationAction, ErrorType, FileAction, Id, IdentityAction, KeyAction,
+    MemberAction, QueueAction, RealmAction, Rejection, Text, UserAction, VideoAction, ids,
 };
 
 /// Refuses what a master can't do through a puppet.
@@ -22,7 +22,12 @@ pub(super) fn may_act_through(action: &Action) -> Result<(), Rejection> {
         | Action::Realm(
             RealmAction::CreateRealm(_) | RealmAction::CreateQueue(_) | RealmAction::DescribeRealmQueues(_),
         ) => Err(Rejection::new(ErrorType::ActionNotSupported).because("not through a puppet")),
-        Action::File(_) | Action::User(_) | Action::Access(_) | Action::Key(_) | Action::Member(_) => Ok(()),
+        Action::File(_)
+        | Action::User(_)
+        | Action::Identity(_)
+        | Action::Access(_)
+        | Action::Key(_)
+        | Action::Member(_) => Ok(()),
         Action::Queue(
             QueueAction::UpdateQueue(_)
             | QueueAction::DeleteQueue(_)
@@ -78,22 +83,21 @@ pub(crate) fn target(action: &Action, user: &Id) -> Result<Stream, Rejection> {
         Action::User(UserAction::DescribeUser(describe)) => {
             Stream::user(describe.user_id.as_ref().unwrap_or(user))
         }
-        Action::User(
-            UserAction::UpdateUser(_)
-            | UserAction::DeleteUser(_)
-            | UserAction::CreateIdentity(_)
-            | UserAction::CreateIdentityWithAuthResetAccess(_)
-            | UserAction::UpdateIdentity(_)
-            | UserAction::UpdateIdentityAuth(_)
-            | UserAction::DeleteIdentity(_),
+        Action::User(UserAction::UpdateUser(_) | UserAction::DeleteUser(_))
+        | Action::Identity(
+            IdentityAction::CreateIdentity(_)
+            | IdentityAction::CreateIdentityWithAuthResetAccess(_)
+            | IdentityAction::UpdateIdentity(_)
+            | IdentityAction::UpdateIdentityAuth(_)
+            | IdentityAction::DeleteIdentity(_),
         ) => Stream::user(user),
         // Whose matter it is, is looked up by the key, or by the name.
-        Action::User(
-            UserAction::RequestIdentityVerifyAccess(_)
-            | UserAction::RequestIdentityAuthResetAccess(_)
-            | UserAction::VerifyIdentity(_)
-            | UserAction::ResetIdentityAuth(_)
-            | UserAction::DescribeIdentity(_),
+        Action::Identity(
+            IdentityAction::RequestIdentityVerifyAccess(_)
+            | IdentityAction::RequestIdentityAuthResetAccess(_)
+            | IdentityAction::VerifyIdentity(_)
+            | IdentityAction::ResetIdentityAuth(_)
+            | IdentityAction::DescribeIdentity(_),
         )
         | Action::Access(AccessAction::DescribeAccess(_)) => {
             return Err(Rejection::new(ErrorType::AccessDenied));

@@ -253,16 +253,6 @@ impl User {
                 step.emits.extend(self.keys.unclaimed());
                 Ok(step)
             }
-            UserAction::CreateIdentity(_)
-            | UserAction::CreateIdentityWithAuthResetAccess(_)
-            | UserAction::RequestIdentityVerifyAccess(_)
-            | UserAction::RequestIdentityAuthResetAccess(_)
-            | UserAction::VerifyIdentity(_)
-            | UserAction::ResetIdentityAuth(_)
-            | UserAction::DescribeIdentity(_)
-            | UserAction::UpdateIdentity(_)
-            | UserAction::UpdateIdentityAuth(_)
-            | UserAction::DeleteIdentity(_) => self.act_on_identity(at, actor, action),
         }
     }
 

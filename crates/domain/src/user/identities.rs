@@ -14,7 +14,7 @@ use crate::mail::{Mail, Says};
 use crate::view::Stream;
 use bytes::Bytes;
 use levee_proto::attrs::{IdentityAttrs, IdentityAttrsPatch, Writable};
-use levee_proto::{ErrorType, Id, Rejection, UserAction, events, ids, limits};
+use levee_proto::{ErrorType, Id, IdentityAction, Rejection, events, ids, limits};
 
 #[cfg(test)]
 mod tests;
@@ -26,36 +26,38 @@ impl User {
     }
 
     /// Decides an action about identities.
-    pub(super) fn act_on_identity(&self, at: &Moment<'_>, actor: &Actor, action: UserAction) -> Decision {
+    pub(super) fn act_on_identity(&self, at: &Moment<'_>, actor: &Actor, action: IdentityAction) -> Decision {
         let brought = actor.brought().cloned().unwrap_or_default();
         match action {
-            UserAction::CreateIdentity(of) => {
+            IdentityAction::CreateIdentity(of) => {
                 let attrs = of.identity_attrs.unwrap_or_default();
                 let identity = Identity::new(&of.identity_type, &of.identity_name);
                 self.create_identity(at, actor, identity, &attrs, AccessType::IdentityVerify, &brought)
             }
-            UserAction::CreateIdentityWithAuthResetAccess(of) => {
+            IdentityAction::CreateIdentityWithAuthResetAccess(of) => {
                 let attrs = of.identity_attrs.unwrap_or_default();
                 let identity = Identity::new(&of.identity_type, &of.identity_name);
                 self.create_identity(at, actor, identity, &attrs, AccessType::IdentityAuthReset, &brought)
             }
-            UserAction::RequestIdentityVerifyAccess(of) => {
+            IdentityAction::RequestIdentityVerifyAccess(of) => {
                 let identity = Identity::new(&of.identity_type, &of.identity_name);
                 let wanted = |attrs: &IdentityAttrs| attrs.pending.is_some();
                 self.request_access(at, actor, identity, AccessType::IdentityVerify, wanted)
             }
-            UserAction::RequestIdentityAuthResetAccess(of) => {
+            IdentityAction::RequestIdentityAuthResetAccess(of) => {
                 let identity = Identity::new(&of.identity_type, &of.identity_name);
                 let wanted = |attrs: &IdentityAttrs| attrs.pending.is_none();
                 self.request_access(at, actor, identity, AccessType::IdentityAuthReset, wanted)
             }
-            UserAction::VerifyIdentity(of) => self.verify_identity(at, &of.access_key, of.identity_accept),
-            UserAction::ResetIdentityAuth(of) => self.reset_identity_auth(at, &of.access_key, &brought),
-            UserAction::DescribeIdentity(of) => {
+            IdentityAction::VerifyIdentity(of) => {
+                self.verify_identity(at, &of.access_key, of.identity_accept)
+            }
+            IdentityAction::ResetIdentityAuth(of) => self.reset_identity_auth(at, &of.access_key, &brought),
+            IdentityAction::DescribeIdentity(of) => {
                 let identity = Identity::new(&of.identity_type, &of.identity_name);
                 self.describe_identity(at, actor, &identity, &of.identity_name, &brought)
             }
-            UserAction::UpdateIdentity(of) => {
+            IdentityAction::UpdateIdentity(of) => {
                 let identity = Identity::new(&of.identity_type, &of.identity_name);
                 let mut attrs = self.own_identity(at, actor, &identity)?.clone();
                 of.identity_attrs.check(|writable| writable == Writable::OneSelf)?;
@@ -69,7 +71,7 @@ impl User {
                     seal => Ok(self.put_identity(at, identity, attrs, seal)),
                 }
             }
-            UserAction::UpdateIdentityAuth(of) => {
+            IdentityAction::UpdateIdentityAuth(of) => {
                 let identity = Identity::new(&of.identity_type, &of.identity_name);
                 let mut attrs = self.own_identity(at, actor, &identity)?.clone();
                 if attrs.rejected.is_some() {
@@ -80,7 +82,7 @@ impl User {
                 let (seal, claim) = new_password(&identity, brought.password);
                 Ok(self.put_identity(at, identity, attrs, seal).and(claim))
             }
-            UserAction::DeleteIdentity(of) => {
+            IdentityAction::DeleteIdentity(of) => {
                 let identity = Identity::new(&of.identity_type, &of.identity_name);
                 let attrs = self.own_identity(at, actor, &identity)?.clone();
                 if attrs.rejected.is_none() {
@@ -93,10 +95,6 @@ impl User {
                 step.emits.extend(let_go(&identity, &attrs));
                 Ok(step)
             }
-            UserAction::DescribeUser(_)
-            | UserAction::UpdateUser(_)
-            | UserAction::DeleteUser(_)
-            | UserAction::CreateUser(_) => Err(Rejection::new(ErrorType::Internal)),
         }
     }
 

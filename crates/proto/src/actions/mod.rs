@@ -113,6 +113,12 @@ actions! {
             "update_user" => UpdateUser,
             "delete_user" => DeleteUser,
             "create_user" => CreateUser,
+        }
+        planned { }
+    }
+    /// What a user decides about identities: the one who acts, or whose identity the name or the key is.
+    Identity => IdentityAction {
+        done {
             "create_identity" => CreateIdentity,
             "create_identity_with_auth_reset_access" => CreateIdentityWithAuthResetAccess,
             "request_identity_verify_access" => RequestIdentityVerifyAccess,
@@ -238,11 +244,11 @@ impl Action {
         matches!(
             self,
             Self::Access(AccessAction::DescribeAccess(_))
-                | Self::User(
-                    UserAction::VerifyIdentity(_)
-                        | UserAction::ResetIdentityAuth(_)
-                        | UserAction::RequestIdentityVerifyAccess(_)
-                        | UserAction::RequestIdentityAuthResetAccess(_)
+                | Self::Identity(
+                    IdentityAction::VerifyIdentity(_)
+                        | IdentityAction::ResetIdentityAuth(_)
+                        | IdentityAction::RequestIdentityVerifyAccess(_)
+                        | IdentityAction::RequestIdentityAuthResetAccess(_)
                 )
         )
     }
