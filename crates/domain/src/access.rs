@@ -5,7 +5,7 @@
 
 use crate::identity::Identity;
 use crate::machine::{Claim, Emit};
-use crate::view::Stream;
+use crate::view::{Stream, To, View};
 use bytes::Bytes;
 use levee_proto::attrs::UserAttrs;
 use levee_proto::{ErrorType, Id, Object, Rejection, Text, events, ids, limits};
@@ -114,6 +114,34 @@ impl AccessKey {
     }
 }
 
+/// An access key that was made, as it is recorded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AccessMade {
+    /// Its digest.
+    pub digest: Id,
+    /// What it opens.
+    pub key: AccessKey,
+    /// The session that made it, to which alone it is told.
+    pub session: Id,
+    /// Old keys that are forgotten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forgotten: Vec<Id>,
+}
+
+impl AccessMade {
+    /// What followers see of it.
+    pub fn views(&self) -> Vec<View> {
+        vec![View::new(To::Session(self.session.clone()), &self.key.created(&self.digest))]
+    }
+}
+
+/// An access key that was used, and can be used but once, as it is recorded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AccessSpent {
+    /// Its digest.
+    pub digest: Id,
+}
+
 /// A customer who comes by a key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Customer {
@@ -164,11 +192,19 @@ impl AccessKeys {
         }
     }
 
-    /// What makes a key known in the directory. Those that are known long enough make room.
+    /// What is recorded of a new key to something of `owner`, and what makes it known in the directory. Keys that
+    /// are known long enough make room.
     ///
     /// # Errors
     /// `send_rate_limited` when there are too many.
-    pub fn claims(&self, digest: &Id, owner: &Stream, now: u64) -> Result<(Vec<Id>, Vec<Emit>), Rejection> {
+    pub fn make(
+        &self,
+        digest: Id,
+        key: AccessKey,
+        session: &Id,
+        owner: &Stream,
+        now: u64,
+    ) -> Result<(AccessMade, Vec<Emit>), Rejection> {
         let old = |(_, key): &(&Id, &AccessKey)| key.until.saturating_add(KNOWN) <= now;
         let forgotten: Vec<Id> = self.0.iter().filter(old).map(|(digest, _)| digest.clone()).collect();
         if self.0.len() - forgotten.len() >= limits::ACCESS_KEYS {
@@ -182,7 +218,7 @@ impl AccessKeys {
             absent: true,
             refusal: Rejection::new(ErrorType::Internal).because("the key exists"),
         }));
-        Ok((forgotten, claims))
+        Ok((AccessMade { digest, key, session: session.clone(), forgotten }, claims))
     }
 
     /// What makes all of them unknown in the directory.
@@ -202,16 +238,16 @@ impl AccessKeys {
     }
 
     /// Adds a key, and forgets some.
-    pub fn add(&mut self, digest: Id, key: AccessKey, forgotten: &[Id]) {
-        for old in forgotten {
+    pub fn made(&mut self, made: AccessMade) {
+        for old in &made.forgotten {
             self.0.remove(old);
         }
-        self.0.insert(digest, key);
+        self.0.insert(made.digest, made.key);
     }
 
     /// Notes that a key was used.
-    pub fn spend(&mut self, digest: &str) {
-        if let Some(key) = self.0.get_mut(digest) {
+    pub fn spent(&mut self, spent: &AccessSpent) {
+        if let Some(key) = self.0.get_mut(&spent.digest) {
             key.spent = true;
         }
     }
@@ -263,11 +299,22 @@ pub fn owner(row: &[u8]) -> Option<Stream> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conversation::ConversationRecord;
+    use crate::user::UserRecord;
 
     const LIFE: u64 = 7 * DAY;
 
     fn key(now: u64) -> AccessKey {
         AccessKey::new(AccessType::Channel, now, ("by".into(), UserAttrs::default()))
+    }
+
+    fn make(
+        keys: &AccessKeys,
+        digest: &str,
+        made: u64,
+        now: u64,
+    ) -> Result<(AccessMade, Vec<Emit>), Rejection> {
+        keys.make(digest.into(), key(made), &"s".into(), &Stream::user(&"00u".into()), now)
     }
 
     fn refused<T>(outcome: Result<T, Rejection>) -> Option<ErrorType> {
@@ -279,28 +326,27 @@ mod tests {
         let mut keys = AccessKeys::default();
         let (ann, ben) = (Id::from("ann"), Id::from("ben"));
         assert_eq!(refused(keys.usable("d", &ann, 5)), Some(ErrorType::AccessDenied));
-        keys.add("d".into(), AccessKey { only: Some(ann.clone()), ..key(5) }, &[]);
+        let (mut made, _) = make(&keys, "d", 5, 5).unwrap();
+        made.key.only = Some(ann.clone());
+        keys.made(made);
         assert!(keys.usable("d", &ann, 5 + LIFE - 1).is_ok());
         assert_eq!(refused(keys.usable("d", &ben, 6)), Some(ErrorType::AccessDenied));
         assert_eq!(refused(keys.usable("d", &ann, 5 + LIFE)), Some(ErrorType::AccessExpired));
-        keys.spend("d");
+        keys.spent(&AccessSpent { digest: "d".into() });
         assert_eq!(refused(keys.usable("d", &ann, 6)), Some(ErrorType::AccessAlreadySpent));
     }
 
     #[test]
     fn keys_are_bounded_and_old_ones_make_room() {
         let mut keys = AccessKeys::default();
-        let owner = Stream::user(&"00u".into());
         for number in 0..limits::ACCESS_KEYS {
-            let digest = Id::from(format!("d{number}"));
-            assert!(keys.claims(&digest, &owner, 0).is_ok());
-            keys.add(digest, key(number as u64), &[]);
+            let (made, _) = make(&keys, &format!("d{number}"), number as u64, 0).unwrap();
+            keys.made(made);
         }
-        let new = Id::from("new");
-        assert_eq!(refused(keys.claims(&new, &owner, LIFE)), Some(ErrorType::SendRateLimited));
-        let (forgotten, claims) = keys.claims(&new, &owner, LIFE + KNOWN).unwrap();
-        assert_eq!((forgotten.as_slice(), claims.len()), (&[Id::from("d0")][..], 2));
-        keys.add(new, key(LIFE + KNOWN), &forgotten);
+        assert_eq!(refused(make(&keys, "new", LIFE, LIFE)), Some(ErrorType::SendRateLimited));
+        let (made, claims) = make(&keys, "new", LIFE + KNOWN, LIFE + KNOWN).unwrap();
+        assert_eq!((made.forgotten.as_slice(), claims.len()), (&[Id::from("d0")][..], 2));
+        keys.made(made);
         assert_eq!(refused(keys.known("d0", 0)), Some(ErrorType::AccessDenied));
         assert_eq!(keys.revoked().count(), limits::ACCESS_KEYS);
     }
@@ -308,9 +354,24 @@ mod tests {
     #[test]
     fn a_row_tells_whose_key_it_is() {
         let stream = Stream::conversation(&"00c".into());
-        let (_, claims) = AccessKeys::default().claims(&"d".into(), &stream, 0).unwrap();
+        let made = AccessKeys::default().make("d".into(), key(0), &"s".into(), &stream, 0);
+        let (_, claims) = made.unwrap();
         let Emit::Claim(Claim { value: Some(row), .. }) = &claims[0] else { panic!("{claims:?}") };
         assert_eq!(owner(row), Some(stream));
         assert_eq!(owner(b"{}"), None);
+    }
+
+    #[test]
+    fn keys_are_recorded_in_the_same_way_by_users_and_conversations() {
+        let stored = json!({"access_made": {"digest": "d", "session": "s",
+            "key": {"type": "session", "until": 7, "by": ["by", {}], "unsilence": false, "realm_member": false,
+                "spent": false}}});
+        let spent = json!({"access_spent": {"digest": "d"}});
+        for stored in [stored, spent] {
+            let of_user: UserRecord = serde_json::from_value(stored.clone()).unwrap();
+            assert_eq!(json!(of_user), stored);
+            let of_conversation: ConversationRecord = serde_json::from_value(stored.clone()).unwrap();
+            assert_eq!(json!(of_conversation), stored);
+        }
     }
 }

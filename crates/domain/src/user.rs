@@ -296,11 +296,9 @@ impl Machine for User {
                 let seq = levee_proto::ids::message_seq(&message_id).unwrap_or_default();
                 self.read.insert(conversation, seq);
             }
-            UserRecord::AccessMade { digest, key, forgotten, .. } => {
-                self.access.add(digest, key, &forgotten);
-            }
+            UserRecord::AccessMade(made) => self.access.made(made),
             UserRecord::HostGone => self.host = None,
-            UserRecord::AccessSpent { digest } => self.access.spend(&digest),
+            UserRecord::AccessSpent(spent) => self.access.spent(&spent),
             UserRecord::AccessSent { .. } => {}
             UserRecord::Mailed { to } => self.mailed.note(to, time),
             UserRecord::IdentityPut { identity, attrs, seal, .. } => {

@@ -60,7 +60,6 @@ impl Conversation {
             realm_member,
             ..AccessKey::new(AccessType::Channel, at.now, (actor.user.clone(), (*actor.card).clone()))
         };
-        let (forgotten, claims) = self.access.claims(&digest, &Stream::conversation(at.id), at.now)?;
         let peer = actor.brought().and_then(|brought| brought.peer.as_ref());
         let invitation = match (&key.only, peer) {
             (Some(user), Some((peer, card))) if user == peer => {
@@ -70,8 +69,9 @@ impl Conversation {
             (Some(user), _) => return Err(Rejection::new(ErrorType::UserNotFound).about("user_id", user)),
             (None, _) => None,
         };
-        let session = actor.session.clone();
-        let mut step = Step::record(ConversationRecord::AccessMade { digest, key, session, forgotten });
+        let (session, owner) = (&actor.session, Stream::conversation(at.id));
+        let (made, claims) = self.access.make(digest, key, session, &owner, at.now)?;
+        let mut step = Step::record(ConversationRecord::AccessMade(made));
         step.emits.extend(claims);
         step.emits.extend(invitation);
         Ok(step)

@@ -53,14 +53,14 @@ impl Conversation {
         }
         let digest = ids::digest(actor.secret()?);
         let user = ids::derive(ids::shard(at.id).unwrap_or_default(), &["customer", &digest]);
-        let (forgotten, claims) = self.access.claims(&digest, &Stream::conversation(at.id), at.now)?;
         let by = (actor.user.clone(), (*actor.card).clone());
         let key = AccessKey {
             customer: Some(Box::new(Customer { user, attrs, settings, metadata })),
             ..AccessKey::new(AccessType::Audience, at.now, by)
         };
-        let session = actor.session.clone();
-        let mut step = Step::record(ConversationRecord::AccessMade { digest, key, session, forgotten });
+        let (session, owner) = (&actor.session, Stream::conversation(at.id));
+        let (made, claims) = self.access.make(digest, key, session, &owner, at.now)?;
+        let mut step = Step::record(ConversationRecord::AccessMade(made));
         step.emits.extend(claims);
         Ok(step)
     }

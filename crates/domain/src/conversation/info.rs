@@ -72,8 +72,8 @@ impl Conversation {
                 | ConversationRecord::Erased { .. }
                 | ConversationRecord::Transferring { .. }
                 | ConversationRecord::TransferRefused
-                | ConversationRecord::AccessMade { .. }
-                | ConversationRecord::AccessSpent { .. }
+                | ConversationRecord::AccessMade(_)
+                | ConversationRecord::AccessSpent(_)
                 | ConversationRecord::Invited { .. }
                 | ConversationRecord::Deleted { .. } => {}
             }

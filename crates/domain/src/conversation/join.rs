@@ -3,6 +3,7 @@
 use super::decide::joined;
 use super::records::{ConversationRecord, Member};
 use super::{Conversation, Decision};
+use crate::access::AccessSpent;
 use crate::found::{Found, Granted};
 use crate::machine::{Actor, Moment, Step};
 use crate::rights::Standing;
@@ -75,7 +76,7 @@ impl Conversation {
                 .and(joined(at, &actor.user, actor.command()));
         step.emits.extend(nonce.map(|nonce| nonce.spent(ErrorType::PermissionAlreadySpent)));
         if let Some((digest, key)) = key {
-            step.records.push(ConversationRecord::AccessSpent { digest });
+            step.records.push(ConversationRecord::AccessSpent(AccessSpent { digest }));
             step.emits.extend(self.admission(key, actor));
         }
         Ok(step)

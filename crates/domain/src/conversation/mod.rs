@@ -254,10 +254,8 @@ impl Machine for Conversation {
                 self.transfer = Some(transfer::Transfer { seq, queue, by, command });
             }
             ConversationRecord::TransferRefused => self.transfer = None,
-            ConversationRecord::AccessMade { digest, key, forgotten, .. } => {
-                self.access.add(digest, key, &forgotten);
-            }
-            ConversationRecord::AccessSpent { digest } => self.access.spend(&digest),
+            ConversationRecord::AccessMade(made) => self.access.made(made),
+            ConversationRecord::AccessSpent(spent) => self.access.spent(&spent),
             ConversationRecord::Invited { digest } => self.remember_invitation(digest),
             // No message is kept here.
             ConversationRecord::MessagesUpdated { .. } => {}

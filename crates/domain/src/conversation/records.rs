@@ -2,7 +2,7 @@
 
 use super::Prelude;
 use super::part::Part;
-use crate::access::AccessKey;
+use crate::access::{AccessMade, AccessSpent};
 use crate::machine::Command;
 use crate::queue::stats::Share;
 use levee_proto::attrs::{ChannelAttrs, ChannelMemberAttrs, DialogueMemberAttrs, UserAttrs};
@@ -351,22 +351,9 @@ pub enum ConversationRecord {
     /// The customer stays.
     TransferRefused,
     /// Somebody made an access key.
-    AccessMade {
-        /// Its digest.
-        digest: Id,
-        /// What it opens.
-        key: AccessKey,
-        /// The session that made it, to which alone it is told.
-        session: Id,
-        /// Old keys that are forgotten.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        forgotten: Vec<Id>,
-    },
+    AccessMade(AccessMade),
     /// Somebody joined by an access key.
-    AccessSpent {
-        /// Its digest.
-        digest: Id,
-    },
+    AccessSpent(AccessSpent),
     /// Somebody was told of an invitation.
     Invited {
         /// The digest of its key.

@@ -20,7 +20,7 @@ pub(super) fn of(id: &Id, seq: u64, time: u64, record: &ConversationRecord) -> V
         // What comes of it will be told.
         | ConversationRecord::Transferring { .. }
         | ConversationRecord::TransferRefused
-        | ConversationRecord::AccessSpent { .. }
+        | ConversationRecord::AccessSpent(_)
         | ConversationRecord::Invited { .. }
         | ConversationRecord::DialogueOpened { .. } => Vec::new(),
         ConversationRecord::Joined { user, member, added } => vec![View {
@@ -94,9 +94,7 @@ pub(super) fn of(id: &Id, seq: u64, time: u64, record: &ConversationRecord) -> V
             };
             vec![View::new(To::Only(vec![user.clone()]), &event)]
         }
-        ConversationRecord::AccessMade { digest, key, session, .. } => {
-            vec![View::new(To::Session(session.clone()), &key.created(digest))]
-        }
+        ConversationRecord::AccessMade(made) => made.views(),
         ConversationRecord::UserChanged { user, attrs } => {
             vec![user_updated(To::Peers(user.clone()), user, attrs)]
         }

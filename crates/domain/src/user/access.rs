@@ -21,9 +21,9 @@ impl User {
                 let digest = ids::digest(actor.secret()?);
                 let by = (at.id.clone(), self.attrs.clone());
                 let key = AccessKey::new(AccessType::Session, at.now, by);
-                let (forgotten, claims) = self.access.claims(&digest, &Stream::user(at.id), at.now)?;
-                let session = actor.session.clone();
-                let mut step = Step::record(UserRecord::AccessMade { digest, key, session, forgotten });
+                let (session, owner) = (&actor.session, Stream::user(at.id));
+                let (made, claims) = self.access.make(digest, key, session, &owner, at.now)?;
+                let mut step = Step::record(UserRecord::AccessMade(made));
                 step.emits.extend(claims);
                 Ok(step)
             }

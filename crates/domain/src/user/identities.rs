@@ -6,7 +6,7 @@
 use super::User;
 use super::decide::Decision;
 use super::records::{NewIdentity, UserRecord};
-use crate::access::{AccessKey, AccessType};
+use crate::access::{AccessKey, AccessSpent, AccessType};
 use crate::found::Brought;
 use crate::identity::{IDENTITIES, Identity, IdentityRow, PASSWORDS};
 use crate::machine::{Actor, Answer, Claim, Emit, Moment, Step};
@@ -178,7 +178,6 @@ impl User {
     ) -> Decision {
         self.mailed.allow(&identity.name, at.now)?;
         let digest = ids::digest(secret);
-        let (forgotten, claims) = self.access.claims(&digest, &Stream::user(at.id), at.now)?;
         let to = identity.name.clone();
         let key = secret.clone();
         let says = match access_type {
@@ -189,7 +188,8 @@ impl User {
         };
         let by = (at.id.clone(), self.attrs.clone());
         let key = AccessKey { identity: Some(identity), ..AccessKey::new(access_type, at.now, by) };
-        let mut step = Step::record(UserRecord::AccessMade { digest, key, session, forgotten });
+        let (made, claims) = self.access.make(digest, key, &session, &Stream::user(at.id), at.now)?;
+        let mut step = Step::record(UserRecord::AccessMade(made));
         step.records.push(UserRecord::Mailed { to: to.clone() });
         step.emits.extend(claims);
         Ok(step.and(Emit::Mail(Mail { to, says })))
@@ -274,7 +274,7 @@ impl User {
                 step
             }
         };
-        step.records.push(UserRecord::AccessSpent { digest });
+        step.records.push(UserRecord::AccessSpent(AccessSpent { digest }));
         Ok(step)
     }
 
@@ -289,7 +289,8 @@ impl User {
         // The keys that were mailed before are of no use any more.
         let spent = self.access.for_identity(&identity, AccessType::IdentityAuthReset);
         let mut step = self.put_identity(at, identity, attrs, seal).and(claim);
-        step.records.extend(spent.into_iter().map(|digest| UserRecord::AccessSpent { digest }));
+        let spent = spent.into_iter().map(|digest| UserRecord::AccessSpent(AccessSpent { digest }));
+        step.records.extend(spent);
         Ok(step)
     }
 

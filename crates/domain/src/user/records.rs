@@ -1,6 +1,6 @@
 //! What happens to a user, and what others order of one.
 
-use crate::access::{AccessKey, AccessType};
+use crate::access::{AccessMade, AccessSpent, AccessType};
 use crate::found::Nonce;
 use crate::identity::Identity;
 use crate::machine::Command;
@@ -391,22 +391,9 @@ pub enum UserRecord {
         session: Id,
     },
     /// Made an access key.
-    AccessMade {
-        /// Its digest.
-        digest: Id,
-        /// What it opens.
-        key: AccessKey,
-        /// The session that made it, to which alone it is told.
-        session: Id,
-        /// Old keys that are forgotten.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        forgotten: Vec<Id>,
-    },
+    AccessMade(AccessMade),
     /// An access key was used that can be used but once.
-    AccessSpent {
-        /// Its digest.
-        digest: Id,
-    },
+    AccessSpent(AccessSpent),
     /// Sent somebody's or their own access key to another.
     AccessSent {
         /// What it opens.

@@ -28,7 +28,7 @@ pub(super) fn of(id: &Id, record: &UserRecord) -> Vec<View> {
         }
         UserRecord::Created { .. }
         | UserRecord::SessionOpened { .. }
-        | UserRecord::AccessSpent { .. }
+        | UserRecord::AccessSpent(_)
         | UserRecord::HostGone
         | UserRecord::Mailed { .. } => Vec::new(),
         UserRecord::ChannelParted { channel } => left(Stream::conversation(channel)),
@@ -84,9 +84,7 @@ pub(super) fn of(id: &Id, record: &UserRecord) -> Vec<View> {
             answers: true,
             ..View::effect(To::Session(command.session.clone()), Effect::None)
         }],
-        UserRecord::AccessMade { digest, key, session, .. } => {
-            vec![View::new(To::Session(session.clone()), &key.created(digest))]
-        }
+        UserRecord::AccessMade(made) => made.views(),
         UserRecord::AccessSent { found, session } => vec![View::new(To::Session(session.clone()), found)],
         UserRecord::IdentityPut { user, identity, attrs, created, .. } => {
             let (user_id, identity_attrs) = (user.clone(), attrs.clone());
