@@ -63,18 +63,19 @@ impl Hub {
         mut parts: Vec<Bytes>,
     ) -> Result<Vec<(Arc<levee_proto::Body>, Option<u64>)>, Rejection> {
         let action = envelope.decode(&header)?;
-        let caller = match &envelope.puppet_id {
+        let (caller, master) = match &envelope.puppet_id {
             Some(puppet) => {
                 let card = self.puppet(puppet, &caller.user).await?;
-                Caller { user: puppet.clone(), card, address: caller.address }
+                (Caller { user: puppet.clone(), card, address: caller.address }, Some(caller.user))
             }
-            None => caller,
+            None => (caller, None),
         };
         let needs_session =
             || Err(Rejection::new(ErrorType::ActionNotSupported).because("it needs a session"));
         if caller.user.is_empty() && !action.is_open() {
             return Err(Rejection::new(ErrorType::AccessDenied));
         }
+        let new = || ids::from_bytes(rand::random::<u16>() % ids::SHARDS, &rand::random::<[u8; 10]>());
         let stream = match &action {
             Action::Session(SessionAction::Ping(_)) => {
                 let pong = levee_proto::Body::new(&levee_proto::events::Pong::default());
@@ -99,20 +100,13 @@ impl Hub {
                 | QueueAction::AcceptAudience(_)
                 | QueueAction::CreateAudience(_),
             )
-            | Action::Conversation(
-                ConversationAction::CreateChannel(_)
-                | ConversationAction::FollowChannel(_)
-                | ConversationAction::JoinChannel(_),
-            )
-            | Action::Realm(
-                RealmAction::CreateRealm(_)
-                | RealmAction::CreateQueue(_)
-                | RealmAction::DescribeRealmQueues(_),
-            ) => return needs_session(),
-            Action::User(UserAction::CreateUser(_)) => Stream::user(&ids::from_bytes(
-                rand::random::<u16>() % ids::SHARDS,
-                &rand::random::<[u8; 10]>(),
-            )),
+            | Action::Conversation(ConversationAction::FollowChannel(_))
+            | Action::Realm(RealmAction::CreateQueue(_) | RealmAction::DescribeRealmQueues(_)) => {
+                return needs_session();
+            }
+            Action::User(UserAction::CreateUser(_)) => Stream::user(&new()),
+            Action::Conversation(ConversationAction::CreateChannel(_)) => Stream::conversation(&new()),
+            Action::Realm(RealmAction::CreateRealm(_)) => Stream::realm(&new()),
             other if bring::is_sought(other) => Stream::user(&caller.user),
             other => crate::session::target(other, &caller.user)?,
         };
@@ -143,6 +137,7 @@ impl Hub {
             asker: Asker { seat: self.seat.clone(), id: token.clone(), action_id: envelope.action_id },
             actor: Actor {
                 user: caller.user,
+                master,
                 session: Id::default(),
                 action_id: None,
                 card: caller.card,

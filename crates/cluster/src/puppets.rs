@@ -80,13 +80,19 @@ impl Hub {
         puppet: &Id,
         master: &Id,
     ) -> Result<Arc<UserAttrs>, Rejection> {
-        let absent = || Rejection::new(ErrorType::UserNotFound).about("puppet_id", puppet);
-        if ids::shard(puppet).is_none() {
-            return Err(absent());
-        }
+        can_be(puppet)?;
         let card = self.ask(Stream::user(puppet), serde_json::json!({"Puppet": {"master": master}})).await?;
-        serde_json::from_value(card).map(Arc::new).map_err(|_| absent())
+        serde_json::from_value(card).map(Arc::new).map_err(|_| absent(puppet))
     }
+}
+
+/// Refuses an id that no puppet can have, as if there were none of it.
+pub(crate) fn can_be(puppet: &Id) -> Result<(), Rejection> {
+    ids::shard(puppet).map(|_| ()).ok_or_else(|| absent(puppet))
+}
+
+fn absent(puppet: &Id) -> Rejection {
+    Rejection::new(ErrorType::UserNotFound).about("puppet_id", puppet)
 }
 
 /// The user whom a master calls by a name, and who was deleted so often.

@@ -142,6 +142,7 @@ mod tests {
         let session = Id::from("session-of-ann");
         let actor = Actor {
             user: "ann".into(),
+            master: None,
             session: session.clone(),
             action_id: Some(6),
             card: Arc::default(),

@@ -32,6 +32,9 @@ pub struct Room {
     pub room: Id,
     /// Whether who asks may mute and remove others.
     pub moderator: bool,
+    /// Who that is, and what they are called.
+    #[serde(default)]
+    pub who: Option<(Id, Option<Text>)>,
 }
 
 impl Jitsi {
@@ -74,7 +77,7 @@ mod tests {
     use serde_json::Value;
 
     fn room() -> Room {
-        Room { room: "00room".into(), moderator: true }
+        Room { room: "00room".into(), moderator: true, who: None }
     }
 
     #[test]

@@ -25,6 +25,9 @@ pub struct Command {
 pub struct Actor {
     /// The user.
     pub user: Id,
+    /// The master, if the user is a puppet through whom it acts: the session is the master's then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub master: Option<Id>,
     /// The session's digest; empty for a call without a session.
     pub session: Id,
     /// The session's number for the action, if it wants a reply.
@@ -54,6 +57,26 @@ impl Actor {
     pub fn secret(&self) -> Result<&Id, Rejection> {
         let secret = self.brought().and_then(|brought| brought.secret.as_ref());
         secret.ok_or_else(|| Rejection::new(ErrorType::Internal).because("no secret was drawn"))
+    }
+
+    /// The user, and what they are called.
+    pub fn named(&self) -> (Id, Option<Text>) {
+        (self.user.clone(), self.card.name.clone())
+    }
+
+    /// Whose session it is: they hear what comes of the action later.
+    pub fn listener(&self) -> &Id {
+        self.master.as_ref().unwrap_or(&self.user)
+    }
+
+    /// The answer to an action by which the user comes into something. A session of the user gives it itself when it
+    /// follows that; a master's session does not follow, and a call has none.
+    pub fn enters<M: Machine>(&self, it: &M, at: &Moment<'_>, records: &[M::Record]) -> Option<Emit> {
+        if self.session.is_empty() {
+            let entry = entry_after(it, at, records, &self.user)?;
+            return Some(Emit::Answer(Answer::Event(entry)));
+        }
+        Emit::entered(it, at, records, (self.master.as_ref()?, &self.user), &self.command()?)
     }
 
     /// The command, if the action is one that can be retried.
@@ -206,11 +229,31 @@ impl Emit {
         Self::tell(user, command, &Body::error(refusal))
     }
 
+    /// Answers a command by which a master had its puppet come into something.
+    pub fn entered<M: Machine>(
+        it: &M,
+        at: &Moment<'_>,
+        records: &[M::Record],
+        (master, puppet): (&Id, &Id),
+        command: &Command,
+    ) -> Option<Self> {
+        Some(Self::tell(master, command, &*entry_after(it, at, records, puppet)?))
+    }
+
     fn tell(user: &Id, command: &Command, body: &Body) -> Self {
         let event: Value = serde_json::from_str(body.header()).unwrap_or_default();
         let order = serde_json::json!({"Told": {"command": command, "event": event}});
         Self::Forward(Stream::user(user), order)
     }
+}
+
+/// What somebody sees who comes into something by its next records.
+fn entry_after<M: Machine>(it: &M, at: &Moment<'_>, records: &[M::Record], user: &Id) -> Option<Arc<Body>> {
+    let mut after = it.clone();
+    for (seq, record) in (at.seq + 1..).zip(records) {
+        after.apply(seq, at.now, record);
+    }
+    after.glance(at, user).entry
 }
 
 /// A row of the directory that must be as expected for the decision to hold.
@@ -407,3 +450,6 @@ pub trait Machine: Default + Clone + Serialize + DeserializeOwned + Send + Unpin
         self.realm()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -95,6 +95,9 @@ pub struct Waiter {
     /// What the conversation begins with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prelude: Option<Prelude>,
+    /// The master who has asked for them, if they are a puppet: they wait without a session of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub master: Option<Id>,
 }
 
 type Decision = Result<Step<QueueRecord>, Rejection>;

@@ -28,6 +28,8 @@ pub(crate) struct Table<M: Machine> {
     pub(crate) found: Option<Found>,
     /// Who has an identity that was verified.
     pub(crate) verified: Option<&'static str>,
+    /// The master through whom all act, as puppets.
+    pub(crate) master: Option<&'static str>,
     next_action: u64,
     /// What a store would have.
     log: Vec<Logged>,
@@ -55,6 +57,7 @@ impl<M: Machine> Table<M> {
             brought: Brought::default(),
             found: None,
             verified: None,
+            master: None,
             next_action: 0,
             log: Vec::new(),
             rows: BTreeMap::new(),
@@ -81,7 +84,8 @@ impl<M: Machine> Table<M> {
         let card = UserAttrs { name: Some(user.into()), ..UserAttrs::default() };
         let actor = Actor {
             user: user.into(),
-            session: Id::from("session-of-") + user,
+            master: self.master.map(Id::from),
+            session: Id::from("session-of-") + self.master.unwrap_or(user),
             action_id,
             card: Arc::new(card.clone()),
             message_types: Arc::from(["ninchat.com/*".into()]),

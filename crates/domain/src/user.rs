@@ -133,6 +133,9 @@ pub struct Wait {
     /// The command that caused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<Command>,
+    /// Whether the user waits without a session too: their master has asked for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stays: bool,
 }
 
 impl User {
@@ -286,8 +289,8 @@ impl Machine for User {
             UserRecord::QueueParted { queue } => {
                 self.queues.remove(&queue);
             }
-            UserRecord::WaitBegan { queue, audience, seq, command, .. } => {
-                self.waiting.insert(queue, Wait { audience, seq, command });
+            UserRecord::WaitBegan { queue, audience, seq, command, stays, .. } => {
+                self.waiting.insert(queue, Wait { audience, seq, command, stays });
             }
             UserRecord::WaitEnded { queue } => {
                 self.waiting.remove(&queue);

@@ -195,3 +195,39 @@ async fn what_is_of_others_looks_as_if_it_were_not_there() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_puppet_of_somebody_else_looks_as_if_it_were_not_there() {
+    within(LONG, async {
+        let server = Server::start().await;
+        let world = world(&server).await;
+        let puppet = world._desk.operator.ask("create_user", json!({})).await.unwrap();
+        let mut socket = stranger(&server).await;
+        let (mut number, mut absent, mut leaks) = (0, 0, Vec::new());
+        for action in done() {
+            let mut answers = Vec::new();
+            for id in [puppet["user_id"].clone(), json!("00absent0000000000")] {
+                let mut header = header(action, &world.ids);
+                header["puppet_id"] = id;
+                let answer = ask(&mut socket, header, &mut number).await;
+                let mut answer = Value::Object(answer.header().clone());
+                for own in ["action_id", "event_id", "puppet_id"] {
+                    answer.as_object_mut().unwrap().remove(own);
+                }
+                answers.push(answer);
+            }
+            let first = &answers[0];
+            absent += usize::from(first["error_type"] == "user_not_found");
+            let about_session = action.owner == "Session" && first["error_type"] == "action_not_supported";
+            let malformed = first["error_type"] == "request_malformed";
+            let refused = first["error_type"] == "user_not_found" || about_session || malformed;
+            if !refused || answers[1] != *first {
+                leaks.push(format!("{}: {answers:?}", action.name));
+            }
+        }
+        assert!(absent > 60, "{absent} cases only");
+        assert!(leaks.is_empty(), "{leaks:#?}");
+        is_well(&mut socket).await;
+    })
+    .await;
+}

@@ -6,7 +6,7 @@ mod support;
 
 use levee_client::requests::Caller;
 use levee_client::session::Target;
-use levee_client::{Error, Options, Session};
+use levee_client::{Error, Event, Options, Session};
 use serde_json::{Value, json};
 use support::cluster::Cluster;
 use support::people::Person;
@@ -76,8 +76,11 @@ async fn a_user_makes_a_puppet_and_speaks_for_it() {
             let act = who.ask("describe_user", json!({"puppet_id": whom})).await;
             assert_eq!(refused(act), "user_not_found", "{whom}");
         }
-        let ping = master.ask("ping", json!({"puppet_id": puppet})).await;
-        assert_eq!(refused(ping), "action_not_supported");
+        assert_eq!(master.ask("ping", json!({"puppet_id": puppet})).await.unwrap().name(), "pong");
+        for about_session in ["describe_conn", "close_session"] {
+            let refusal = refused(master.ask(about_session, json!({"puppet_id": puppet})).await);
+            assert_eq!(refusal, "action_not_supported", "{about_session}");
+        }
         assert_eq!(
             refused(master.ask("create_user", json!({"user_attrs": {"name": 7}})).await),
             "request_malformed"
@@ -237,6 +240,196 @@ async fn a_token_leads_to_the_same_puppet_on_every_node() {
         let mut other_type = login("customer 1", None);
         other_type["master_key_type"] = "ninchat".into();
         assert_eq!(kept_out(enter(cluster.node(0), other_type).await), "access_denied");
+    })
+    .await;
+}
+
+/// A full user who is somebody's puppet.
+async fn puppet(of: &Person, name: &str) -> String {
+    let wish = json!({"user_attrs": {"name": name, "guest": false}});
+    of.ask("create_user", wish).await.unwrap().str("user_id").to_owned()
+}
+
+/// Does something through a puppet; a function of the wish, so that it reads as an action.
+async fn through(master: &Person, puppet: &str, action: &str, mut wish: Value) -> Event {
+    wish["puppet_id"] = puppet.into();
+    let asked = format!("{action} {wish}");
+    master.ask(action, wish).await.unwrap_or_else(|error| panic!("{asked}: {error}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_has_an_organisation_run_by_puppets() {
+    within(LIMIT, async {
+        let cluster = Cluster::start(2).await;
+        let mut master = cluster.node(0).user("master").await;
+        let boss = puppet(&master, "Boss").await;
+        let agent = puppet(&master, "Agent").await;
+        let customer = puppet(&master, "Customer").await;
+
+        let realm = through(&master, &boss, "create_realm", json!({"realm_attrs": {"name": "R"}})).await;
+        assert_eq!((realm.name(), realm.at("/realm_attrs/owner_id")), ("realm_joined", &json!(boss)));
+        let realm = realm.str("realm_id").to_owned();
+        let made = json!({"realm_id": realm, "queue_attrs": {"name": "Q"}});
+        let made = through(&master, &boss, "create_queue", made).await;
+        assert_eq!((made.name(), made.at("/queue_attrs/name")), ("queue_created", &json!("Q")));
+        let queue = made.str("queue_id").to_owned();
+        let in_realm = json!({"realm_id": realm, "user_id": agent, "member_attrs": {}});
+        through(&master, &boss, "add_member", in_realm).await;
+        through(&master, &boss, "add_member", json!({"queue_id": queue, "user_id": agent})).await;
+
+        // The customer looks, waits and is met; no session of theirs is there.
+        let seen = json!({"realm_id": realm});
+        let seen = through(&master, &customer, "describe_realm_queues", seen).await;
+        let at = format!("/realm_queues/{queue}");
+        assert_eq!(
+            (seen.name(), seen.at(&format!("{at}/queue_attrs/name"))),
+            ("realm_queues_found", &json!("Q"))
+        );
+        assert_eq!(seen.at(&format!("{at}/queue_position")), &Value::Null);
+        let asks = json!({"queue_id": queue, "audience_metadata": {"page": "/"}});
+        let waits = through(&master, &customer, "request_audience", asks).await;
+        assert_eq!((waits.name(), &waits["queue_position"]), ("audience_enqueued", &json!(1)));
+        let seen = json!({"realm_id": realm});
+        let seen = through(&master, &customer, "describe_realm_queues", seen).await;
+        assert_eq!(seen.at(&format!("{at}/queue_position")), 1);
+        let met = through(&master, &agent, "accept_audience", json!({"queue_id": queue})).await;
+        assert_eq!((met.name(), met.at("/audience_metadata/page")), ("channel_joined", &json!("/")));
+        assert_eq!(met.at(&format!("/channel_members/{agent}/member_attrs/operator")), true);
+        assert!(met.at(&format!("/channel_members/{customer}")).is_object());
+        let channel = met.str("channel_id").to_owned();
+        let text = json!({"puppet_id": customer, "channel_id": channel, "message_type": "ninchat.com/text"});
+        let said = master.send("send_message", text, vec![r#"{"text":"hello"}"#.into()]).await.unwrap();
+        assert_eq!(said.str("message_user_id"), customer);
+        // It may not be transferred; that is told as well.
+        let wish = json!({"puppet_id": agent, "audience_id": waits["audience_id"], "queue_id": queue});
+        assert_eq!(refused(master.ask("transfer_audience", wish).await), "permission_denied");
+        let made = json!({"queue_id": queue, "user_id": agent});
+        assert_eq!(through(&master, &agent, "create_audience", made).await.name(), "channel_created");
+
+        // Nobody else has come into anything: the master itself least of all.
+        let own = master.ask("describe_user", json!({})).await.unwrap();
+        assert_eq!((&own["user_realms"], &own["user_channels"]), (&json!({}), &json!({})));
+        // The queue's changes are heard of until an audience was requested.
+        let close = json!({"queue_id": queue, "queue_attrs": {"closed": true}});
+        through(&master, &boss, "update_queue", close).await;
+        let gone = through(&master, &customer, "delete_user", json!({})).await;
+        assert_eq!((gone.name(), gone.str("user_id")), ("user_deleted", customer.as_str()));
+        let late = json!({"puppet_id": customer});
+        assert_eq!(refused(master.ask("describe_user", late).await), "user_not_found");
+        while let Some(event) = master.events.here() {
+            assert!(event.action_id().is_some() || event.name() == "queue_updated", "{event:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_puppet_makes_joins_and_follows_channels() {
+    within(LIMIT, async {
+        let cluster = Cluster::start(2).await;
+        let mut master = cluster.node(0).user("master").await;
+        let (ann, ben) = (puppet(&master, "Ann").await, puppet(&master, "Ben").await);
+        let attrs = json!({"channel_attrs": {"name": "C", "followable": true, "disclosed_since": 1}});
+        let made = through(&master, &ann, "create_channel", attrs).await;
+        assert_eq!((made.name(), made.at("/channel_attrs/owner_id")), ("channel_joined", &json!(ann)));
+        let channel = made.str("channel_id").to_owned();
+        let here = json!({"channel_id": channel});
+        let joined = through(&master, &ben, "join_channel", here.clone()).await;
+        assert_eq!((joined.name(), joined.at("/channel_attrs/name")), ("channel_joined", &json!("C")));
+        let again = json!({"channel_id": channel, "puppet_id": ben});
+        assert_eq!(refused(master.ask("join_channel", again).await), "permission_denied");
+
+        // The master's session hears of the channel once it follows it; a guest, who may, writes.
+        let found = through(&master, &ben, "follow_channel", here.clone()).await;
+        assert_eq!(found.name(), "channel_found");
+        let guest = cluster.node(1).guest("Guest").await;
+        guest.ask("join_channel", here.clone()).await.unwrap();
+        guest.send_text(&Target::Channel(channel.clone()), "hello").await.unwrap();
+        let heard = master.events.find("the guest's word", |event| {
+            event.name() == "message_received" && event.str("message_user_id") == guest.user_id()
+        });
+        assert_eq!(heard.await.unwrap().str("channel_id"), channel);
+        let parted = through(&master, &ben, "part_channel", here).await;
+        assert_eq!(parted.name(), "channel_parted");
+
+        // What the puppet may not, its master may not through it.
+        let private = json!({"channel_attrs": {"private": true}});
+        let secret = guest.ask("create_channel", private).await.unwrap();
+        for id in [secret.str("channel_id"), "00nowhere00"] {
+            for action in ["join_channel", "follow_channel"] {
+                let wish = json!({"channel_id": id, "puppet_id": ann});
+                assert_eq!(refused(master.ask(action, wish).await), "channel_not_found", "{action} {id}");
+            }
+        }
+        for (action, wish) in [
+            ("create_channel", json!({"channel_attrs": {"name": 7}})),
+            ("join_channel", json!({})),
+            ("request_audience", json!({})),
+            ("create_realm", json!({"realm_attrs": {"name": []}})),
+        ] {
+            let mut wish = wish;
+            wish["puppet_id"] = ann.as_str().into();
+            assert_eq!(refused(master.ask(action, wish).await), "request_malformed", "{action}");
+        }
+        let found = master.ask("search_users", json!({"puppet_id": ann, "search_term": "Be"})).await;
+        assert_eq!(found.unwrap().name(), "search_results");
+        let ice = master.ask("begin_ice", json!({"puppet_id": ann})).await.unwrap();
+        assert_eq!(ice.name(), "ice_begun");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_sent_again_through_a_puppet_takes_effect_once() {
+    within(LIMIT, async {
+        let server = Server::start().await;
+        let (mut socket, _) = server.raw_guest().await;
+        let made = json!({"action": "create_user", "action_id": 1, "user_attrs": {"guest": false}});
+        let made = socket.ask(made, &[]).await.unwrap();
+        let puppet = made["user_id"].clone();
+        let twice =
+            |action_id: u64| json!({"action": "create_channel", "action_id": action_id, "puppet_id": puppet});
+        for header in [twice(2), twice(2), twice(2), twice(3)] {
+            socket.action(header, &[]).await.unwrap();
+        }
+        let mut channels = Vec::new();
+        while channels.len() < 2 {
+            let joined = socket.named("channel_joined").await.unwrap();
+            channels.push((joined.action_id(), joined.str("channel_id").to_owned()));
+        }
+        channels.sort();
+        assert_eq!(channels.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [Some(2), Some(3)]);
+        // And what the session has not taken yet, it gets again.
+        socket.action(twice(3), &[]).await.unwrap();
+        let token = json!({"action": "describe_user", "action_id": 4, "puppet_id": puppet});
+        let own = socket.ask(token, &[]).await.unwrap();
+        assert_eq!(own.str("user_id"), puppet);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn calls_come_into_channels_and_realms() {
+    within(LIMIT, async {
+        let server = Server::start().await;
+        let master = server.user("master").await;
+        let mut calls = Caller::email(server.address(), "master@example.org", "secret-master");
+        let channel = calls.post("create_channel", json!({"channel_attrs": {"name": "C"}})).await.unwrap();
+        assert_eq!(channel.name(), "channel_joined");
+        let realm = calls.post("create_realm", json!({"realm_attrs": {"name": "R"}})).await.unwrap();
+        assert_eq!(realm.at("/realm_attrs/owner_id"), master.user_id());
+        let puppet = puppet(&master, "P").await;
+        let join = json!({"channel_id": channel["channel_id"], "puppet_id": puppet});
+        let joined = calls.post("join_channel", join.clone()).await.unwrap();
+        assert!(joined.at(&format!("/channel_members/{puppet}")).is_object(), "{joined:?}");
+        assert_eq!(calls.post("join_channel", join).await.unwrap().error_type(), "permission_denied");
+        for bad in [json!({"channel_id": "00nowhere00"}), json!({"channel_id": realm["realm_id"]})] {
+            assert_eq!(calls.post("join_channel", bad).await.unwrap().error_type(), "channel_not_found");
+        }
+        assert_eq!(calls.post("join_channel", json!({})).await.unwrap().error_type(), "request_malformed");
+        let other = server.user("other").await.user_id().to_owned();
+        let foreign = json!({"channel_id": channel["channel_id"], "puppet_id": other});
+        assert_eq!(calls.post("join_channel", foreign).await.unwrap().error_type(), "user_not_found");
     })
     .await;
 }

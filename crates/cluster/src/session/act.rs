@@ -6,9 +6,10 @@ use super::{CloseReason, Following, SessionActor};
 use crate::bring::{self, Provision};
 use crate::files::{Brings, Sent};
 use crate::letter::{Act, Asker, Job, Outcome};
-use crate::places;
+use crate::{places, puppets};
 use actix::prelude::*;
 use bytes::Bytes;
+use levee_domain::jitsi::Room;
 use levee_domain::machine::Actor as Who;
 use levee_domain::search::Search;
 use levee_domain::session::Admission;
@@ -62,12 +63,17 @@ impl SessionActor {
         let user = match &envelope.puppet_id {
             Some(puppet) => {
                 may_act_through(&action)?;
+                puppets::can_be(puppet)?;
                 puppet
             }
             None => &self.user,
         };
         let stream = match &action {
-            Action::Session(action) => return self.own(action, envelope, ctx),
+            Action::Session(action) if *user != self.user => {
+                self.own_through(user.clone(), action.clone(), envelope.clone(), ctx);
+                return Ok(());
+            }
+            Action::Session(action) => return self.own(action, envelope, &user.clone(), ctx),
             Action::User(UserAction::DescribeUser(describe))
                 if describe.user_id.as_ref().is_none_or(|id| *id == self.user) && *user == self.user =>
             {
@@ -91,6 +97,7 @@ impl SessionActor {
             asker: Asker { seat: self.hub.seat.clone(), id: self.id.clone(), action_id },
             actor: Who {
                 user: user.clone(),
+                master: (*user != self.user).then(|| self.user.clone()),
                 session: self.id.clone(),
                 action_id,
                 card: self.card.clone(),
@@ -120,7 +127,7 @@ impl SessionActor {
             }
             other => Brings::of(other).is_some() || bring::asks(other),
         });
-        let puppet = act.actor.user != self.user;
+        let puppet = act.actor.master.is_some();
         if asks.is_none() && !puppet {
             return self.send_act(stream, act);
         }
@@ -176,11 +183,31 @@ impl SessionActor {
         ids::derive(self.shard, &[what, &self.id, &cause])
     }
 
-    /// Actions that the session answers itself.
+    /// Actions that the session answers itself, through a puppet: if it is this user's.
+    fn own_through(
+        &mut self,
+        puppet: Id,
+        action: SessionAction,
+        envelope: Envelope,
+        ctx: &mut Context<Self>,
+    ) {
+        let (hub, me, of) = (self.hub.clone(), self.user.clone(), puppet.clone());
+        let looking = async move { hub.puppet(&of, &me).await };
+        ctx.spawn(looking.into_actor(self).map(move |card, actor, ctx| {
+            let done = card.and_then(|_| actor.own(&action, &envelope, &puppet, ctx));
+            if let Err(rejection) = done {
+                actor.reject(&rejection, envelope.action_id, ctx);
+            }
+            actor.flush(ctx);
+        }));
+    }
+
+    /// Actions that the session answers itself, for its user or for a puppet of theirs.
     fn own(
         &mut self,
         action: &SessionAction,
         envelope: &Envelope,
+        user: &Id,
         ctx: &mut Context<Self>,
     ) -> Result<(), Rejection> {
         let action_id = envelope.action_id;
@@ -212,23 +239,23 @@ impl SessionActor {
                 Ok(())
             }
             SessionAction::BeginIce(_) => {
-                let begun = self.hub.shared.options.ice.begun(&self.user, crate::now());
+                let begun = self.hub.shared.options.ice.begun(user, crate::now());
                 self.tell(Arc::new(Body::new(&begun)), action_id, ctx);
                 Ok(())
             }
             SessionAction::Search(of) => {
                 let search = Search::new(&of.search_term, true, true)?;
-                self.search(search, of.realm_id.clone(), action_id, ctx);
+                self.search(user.clone(), search, of.realm_id.clone(), action_id, ctx);
                 Ok(())
             }
             SessionAction::SearchUsers(of) => {
                 let search = Search::new(&of.search_term, true, false)?;
-                self.search(search, of.realm_id.clone(), action_id, ctx);
+                self.search(user.clone(), search, of.realm_id.clone(), action_id, ctx);
                 Ok(())
             }
             SessionAction::SearchChannels(of) => {
                 let search = Search::new(&of.search_term, false, true)?;
-                self.search(search, of.realm_id.clone(), action_id, ctx);
+                self.search(user.clone(), search, of.realm_id.clone(), action_id, ctx);
                 Ok(())
             }
             SessionAction::UpdateSession(update) => {
@@ -238,8 +265,15 @@ impl SessionActor {
         }
     }
 
-    fn search(&self, search: Search, realm: Option<Id>, action_id: Option<u64>, ctx: &mut Context<Self>) {
-        let (hub, user) = (self.hub.clone(), self.user.clone());
+    fn search(
+        &self,
+        user: Id,
+        search: Search,
+        realm: Option<Id>,
+        action_id: Option<u64>,
+        ctx: &mut Context<Self>,
+    ) {
+        let hub = self.hub.clone();
         let searching = async move { hub.search(user, search, realm).await };
         ctx.spawn(searching.into_actor(self).map(move |found, actor, ctx| {
             actor.answered(action_id, found.map_or_else(Outcome::Rejected, Outcome::Events), ctx);
@@ -339,9 +373,11 @@ impl SessionActor {
     /// The owner of a channel or a queue has said which room is its.
     fn discover_jitsi(&mut self, action_id: Option<u64>, room: serde_json::Value, ctx: &mut Context<Self>) {
         let jitsi = &self.hub.shared.options.jitsi;
-        match serde_json::from_value(room) {
-            Ok(room) if !jitsi.domain.is_empty() => {
-                let found = jitsi.discovered(&room, &self.user, self.card.name.as_deref(), crate::now());
+        match serde_json::from_value::<Room>(room) {
+            Ok(mut room) if !jitsi.domain.is_empty() => {
+                let me = || (self.user.clone(), self.card.name.clone());
+                let (user, name) = room.who.take().unwrap_or_else(me);
+                let found = jitsi.discovered(&room, &user, name.as_deref(), crate::now());
                 self.tell(Arc::new(Body::new(&found)), action_id, ctx);
             }
             _ => {
@@ -353,16 +389,59 @@ impl SessionActor {
 
     /// A realm has said which queues it has: each is asked, and followed.
     fn describe_queues(&mut self, action_id: Option<u64>, value: serde_json::Value, ctx: &mut Context<Self>) {
-        let Ok((realm, queues)) = serde_json::from_value::<(Id, Vec<Id>)>(value) else { return };
+        let (realm, queues, puppet) = match serde_json::from_value::<(Id, Vec<Id>)>(value.clone()) {
+            Ok((realm, queues)) => (realm, queues, None),
+            Err(_) => {
+                let Ok((realm, queues, puppet)) = serde_json::from_value(value) else { return };
+                (realm, queues, Some(puppet))
+            }
+        };
         let streams: Vec<_> = queues.iter().map(Stream::queue).collect();
         for stream in &streams {
-            if self.follows.contains_key(stream) {
-                self.ask_again(stream);
-            } else {
+            if !self.follows.contains_key(stream) {
                 self.follows.insert(stream.clone(), Following { watched: true, ..Following::default() });
                 self.follow(stream, None);
+            } else if puppet.is_none() {
+                self.ask_again(stream);
             }
         }
-        self.gather(Purpose::Queues { realm }, action_id, streams, ctx);
+        match puppet {
+            None => self.gather(Purpose::Queues { realm }, action_id, streams, ctx),
+            Some(puppet) => self.describe_queues_to(puppet, action_id, realm, streams, ctx),
+        }
+    }
+
+    /// What a puppet sees of a realm's queues. The session itself hears of their changes.
+    fn describe_queues_to(
+        &mut self,
+        puppet: Id,
+        action_id: Option<u64>,
+        realm: Id,
+        queues: Vec<Stream>,
+        ctx: &mut Context<Self>,
+    ) {
+        let hub = self.hub.clone();
+        let asking = async move {
+            let asked = queues.into_iter().map(|queue| {
+                let hub = hub.clone();
+                let order = serde_json::json!({"Seen": {"user": puppet}});
+                async move { (queue.id.clone(), hub.ask(queue, order).await) }
+            });
+            // One that is gone by now is left out.
+            let seen = futures_util::future::join_all(asked).await.into_iter();
+            seen.filter_map(|(queue, summary)| match summary {
+                Ok(serde_json::Value::Object(mut summary)) if !summary.is_empty() => {
+                    summary.remove("realm_id");
+                    Some((queue.to_string(), summary.into()))
+                }
+                _ => None,
+            })
+            .collect()
+        };
+        ctx.spawn(asking.into_actor(self).map(move |realm_queues, actor, ctx| {
+            let found = events::RealmQueuesFound { realm_id: realm, realm_queues };
+            actor.tell(Arc::new(Body::new(&found)), action_id, ctx);
+            actor.flush(ctx);
+        }));
     }
 }

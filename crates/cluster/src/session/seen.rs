@@ -52,9 +52,12 @@ impl SessionActor {
                 }
             }
             let Some(body) = item.body else { continue };
-            if stream.kind == Kind::User && body.event() == "user_updated" {
+            match (stream.kind, body.event()) {
                 // The card that goes with actions must follow.
-                self.ask_again(&stream.clone());
+                (Kind::User, "user_updated") => self.ask_again(stream),
+                // A puppet waits now, for whom queues were watched.
+                (Kind::User, "audience_enqueued") => self.stop_watching(),
+                _ => {}
             }
             let mark = (seq > 0).then_some((stream, seq));
             let splice = Splice { action_id: item.action_id, ..Splice::default() };

@@ -4,71 +4,38 @@ use levee_domain::conversation::Conversation;
 use levee_domain::view::{Kind, Stream};
 use levee_proto::{
     AccessAction, Action, ConversationAction, ErrorType, FileAction, Id, IdentityAction, KeyAction,
-    MemberAction, QueueAction, RealmAction, Rejection, Text, UserAction, VideoAction, ids,
+    MemberAction, QueueAction, RealmAction, Rejection, SessionAction, Text, UserAction, VideoAction, ids,
 };
 
-/// Refuses what a master can't do through a puppet.
+/// Refuses what is about the session itself, and so nothing that a master does through a puppet.
 pub(super) fn may_act_through(action: &Action) -> Result<(), Rejection> {
-    match action {
-        // What these answer comes to sessions of the puppet's own.
-        Action::Session(_)
-        | Action::Video(_)
-        | Action::Queue(QueueAction::RequestAudience(_) | QueueAction::AcceptAudience(_))
-        | Action::Conversation(
-            ConversationAction::CreateChannel(_)
-            | ConversationAction::FollowChannel(_)
-            | ConversationAction::JoinChannel(_),
-        )
-        | Action::Realm(
-            RealmAction::CreateRealm(_) | RealmAction::CreateQueue(_) | RealmAction::DescribeRealmQueues(_),
-        ) => Err(Rejection::new(ErrorType::ActionNotSupported).because("not through a puppet")),
-        Action::File(_)
-        | Action::User(_)
+    let about_session = match action {
+        Action::Session(action) => match action {
+            SessionAction::CreateSession(_)
+            | SessionAction::ResumeSession(_)
+            | SessionAction::UpdateSession(_)
+            | SessionAction::CloseSession(_)
+            | SessionAction::DescribeConn(_) => true,
+            SessionAction::Ping(_)
+            | SessionAction::BeginIce(_)
+            | SessionAction::Search(_)
+            | SessionAction::SearchUsers(_)
+            | SessionAction::SearchChannels(_) => false,
+        },
+        Action::User(_)
         | Action::Identity(_)
+        | Action::Realm(_)
+        | Action::Queue(_)
+        | Action::Conversation(_)
+        | Action::File(_)
+        | Action::Video(_)
         | Action::Access(_)
         | Action::Key(_)
-        | Action::Member(_) => Ok(()),
-        Action::Queue(
-            QueueAction::UpdateQueue(_)
-            | QueueAction::DeleteQueue(_)
-            | QueueAction::DescribeQueue(_)
-            | QueueAction::GetQueueStats(_)
-            | QueueAction::CreateAudience(_)
-            | QueueAction::DescribeQueueTranscripts(_)
-            | QueueAction::DeleteQueueTranscripts(_)
-            | QueueAction::RegisterAudience(_),
-        ) => Ok(()),
-        Action::Conversation(
-            ConversationAction::DescribeChannel(_)
-            | ConversationAction::UpdateChannel(_)
-            | ConversationAction::DeleteChannel(_)
-            | ConversationAction::PartChannel(_)
-            | ConversationAction::UpdateDialogue(_)
-            | ConversationAction::SendMessage(_)
-            | ConversationAction::SendFile(_)
-            | ConversationAction::UpdateMessage(_)
-            | ConversationAction::UpdateUserMessages(_)
-            | ConversationAction::LoadHistory(_)
-            | ConversationAction::DiscardHistory(_)
-            | ConversationAction::TransferAudience(_)
-            | ConversationAction::GetTranscript(_)
-            | ConversationAction::DeleteTranscript(_),
-        ) => Ok(()),
-        Action::Realm(
-            RealmAction::DescribeRealm(_)
-            | RealmAction::Track(_)
-            | RealmAction::UpdateRealm(_)
-            | RealmAction::DeleteRealm(_)
-            | RealmAction::CreateTag(_)
-            | RealmAction::DescribeTag(_)
-            | RealmAction::DescribeTags(_)
-            | RealmAction::UpdateTag(_)
-            | RealmAction::DeleteTag(_)
-            | RealmAction::CreateSite(_)
-            | RealmAction::DescribeSites(_)
-            | RealmAction::UpdateSite(_)
-            | RealmAction::DeleteSite(_),
-        ) => Ok(()),
+        | Action::Member(_) => false,
+    };
+    match about_session {
+        true => Err(Rejection::new(ErrorType::ActionNotSupported).because("not through a puppet")),
+        false => Ok(()),
     }
 }
 

@@ -26,11 +26,14 @@ impl Conversation {
             made,
             request,
             prelude,
+            masters,
         } = opening;
         let members = members.into_iter().map(|(id, user, attrs)| {
             let attrs = ChannelMemberAttrs { since: Some(at.now / 1_000_000), ..attrs };
-            (id, Member { user, attrs, ..Member::default() })
+            let master = masters.get(&id).cloned();
+            (id, Member { user, attrs, master, ..Member::default() })
         });
+        let customer = attrs.requester_id.clone().or_else(|| self.attrs.requester_id.clone());
         let mut step = Step::nothing();
         match self.form {
             Form::Absent => {
@@ -71,8 +74,8 @@ impl Conversation {
             }
             Form::Channel if accepted > self.accepted => {
                 let members: Vec<_> = members.collect();
-                let customer = self.attrs.requester_id.as_ref();
-                let agent = members.iter().map(|(id, _)| id).find(|id| Some(*id) != customer).cloned();
+                let agent =
+                    members.iter().map(|(id, _)| id).find(|id| Some(*id) != customer.as_ref()).cloned();
                 step.records.push(ConversationRecord::Accepted { accepted, agent, request, share });
                 // It is not over any more.
                 step.emits.push(Emit::Unwait(Timer::Transcript));
@@ -97,6 +100,11 @@ impl Conversation {
             }
             Form::Channel | Form::Dialogue | Form::Deleted => return step,
         }
+        // A puppet that has accepted it is answered through its master.
+        let agent = masters.iter().find(|(puppet, _)| Some(*puppet) != customer.as_ref());
+        if let (Some((puppet, master)), Some(command)) = (agent, &command) {
+            step.emits.extend(Emit::entered(self, at, &step.records, (master, puppet), command));
+        }
         step.and(Emit::Wait(Timer::Agent, Due::AgentTimeout))
     }
 
@@ -118,8 +126,12 @@ impl Conversation {
         if self.transfer.is_some() || agents.iter().any(|user| !self.missing.contains(*user)) {
             let mut step = Step::emit(Emit::Wait(Timer::Agent, Due::AgentTimeout));
             for agent in agents {
-                let seek = json!({"Seek": {"conversation": at.id}});
-                step.emits.push(Emit::Tell(Stream::user(agent), seek));
+                let master = self.members.get(agent).and_then(|member| member.master.as_ref());
+                let mut seek = json!({"Seek": {"conversation": at.id}});
+                if master.is_some() {
+                    seek["Seek"]["puppet"] = json!(agent);
+                }
+                step.emits.push(Emit::Tell(Stream::user(master.unwrap_or(agent)), seek));
             }
             return step;
         }
@@ -133,7 +145,7 @@ impl Conversation {
             step.emits.push(parted(at.id, agent));
         }
         let waiter = json!({"audience": audience, "user": customer, "card": waiter.user, "since": at.now,
-            "metadata": self.metadata});
+            "metadata": self.metadata, "master": waiter.master});
         let order = json!({"Return": {"waiter": waiter, "conversation": at.id, "seq": at.seq + 1}});
         step.and(Emit::Forward(Stream::queue(queue), order))
     }

@@ -143,6 +143,7 @@ impl Conversation {
             request: None,
         };
         let mut step = Step::record(record).and(joined(at, &actor.user, actor.command()));
+        step.emits.extend(actor.enters(self, at, &step.records));
         step.emits.extend(timer);
         Ok(step)
     }

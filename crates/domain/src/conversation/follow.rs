@@ -35,7 +35,8 @@ impl Conversation {
             let reason = "following by master_sign is not supported";
             return Err(Rejection::new(ErrorType::ActionNotSupported).because(reason));
         }
-        let is_member = self.members.contains_key(&actor.user);
+        // A master's session does not follow what its puppet is a member of.
+        let is_member = actor.master.is_none() && self.members.contains_key(&actor.user);
         // It may be read from outside its realm, whether or not that may join it.
         if self.form != Form::Channel || self.onlooker() == 0 && self.is_hidden_from(standing) {
             return Err(Self::absent(at.id));

@@ -74,6 +74,7 @@ impl Conversation {
         let mut step =
             Step::record(ConversationRecord::Joined { user: actor.user.clone(), member, added: false })
                 .and(joined(at, &actor.user, actor.command()));
+        step.emits.extend(actor.enters(self, at, &step.records));
         step.emits.extend(nonce.map(|nonce| nonce.spent(ErrorType::PermissionAlreadySpent)));
         if let Some((digest, key)) = key {
             step.records.push(ConversationRecord::AccessSpent(AccessSpent { digest }));

@@ -25,7 +25,11 @@ impl Conversation {
                 .because("no group video for you here")
                 .about("channel_id", at.id));
         }
-        let room = Room { room: at.id.clone(), moderator: standing >= Standing::Moderator };
+        let room = Room {
+            room: at.id.clone(),
+            moderator: standing >= Standing::Moderator,
+            who: Some(actor.named()),
+        };
         Ok(Step::emit(Emit::Answer(Answer::Value(json!({"video": room})))))
     }
 

@@ -250,8 +250,8 @@ impl Machine for Conversation {
                     self.message_metadata.entry(author).or_default().extend(data);
                 }
             }
-            ConversationRecord::Transferring { queue, by, command } => {
-                self.transfer = Some(transfer::Transfer { seq, queue, by, command });
+            ConversationRecord::Transferring { queue, by, command, master } => {
+                self.transfer = Some(transfer::Transfer { seq, queue, by, command, master });
             }
             ConversationRecord::TransferRefused => self.transfer = None,
             ConversationRecord::AccessMade(made) => self.access.made(made),

@@ -40,6 +40,10 @@ pub struct Member {
     /// The record by which the member wanted nothing of a dialogue to be highlighted any more.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub noticed: u64,
+    /// The master who has brought the member, a puppet, into the audience, and speaks for it: while the master is
+    /// there, so is the member.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub master: Option<Id>,
 }
 
 /// How an audience was asked for.
@@ -82,6 +86,9 @@ pub struct Opening {
     /// What it begins with.
     #[serde(default)]
     pub(super) prelude: Option<Prelude>,
+    /// The masters who speak for those of the members who are puppets.
+    #[serde(default)]
+    pub(super) masters: BTreeMap<Id, Id>,
 }
 
 /// What others order of a conversation.
@@ -347,6 +354,9 @@ pub enum ConversationRecord {
         /// The agent's command.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         command: Option<Command>,
+        /// The master whose command it is, if the agent is a puppet.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        master: Option<Id>,
     },
     /// The customer stays.
     TransferRefused,

@@ -28,6 +28,9 @@ pub(super) struct Transfer {
     pub(super) by: Id,
     /// The agent's command.
     pub(super) command: Option<Command>,
+    /// The master whose command it is, if the agent is a puppet.
+    #[serde(default)]
+    pub(super) master: Option<Id>,
 }
 
 impl Conversation {
@@ -61,6 +64,7 @@ impl Conversation {
             queue: transfer.queue_id,
             by: actor.user.clone(),
             command: actor.command(),
+            master: actor.master.clone(),
         })
         .and(Emit::Forward(Stream::queue(source), ask)))
     }
@@ -81,8 +85,8 @@ impl Conversation {
                     .because("the queue's transfer_queue_ids don't name that queue")
                     .about("queue_id", &transfer.queue),
             };
-            let told =
-                transfer.command.as_ref().map(|command| Emit::refused(&transfer.by, command, &refusal));
+            let listener = transfer.master.as_ref().unwrap_or(&transfer.by);
+            let told = transfer.command.as_ref().map(|command| Emit::refused(listener, command, &refusal));
             let mut step = Step::record(ConversationRecord::TransferRefused);
             step.emits.extend(told);
             return step;
@@ -93,7 +97,7 @@ impl Conversation {
         );
         let enqueue = json!({"Enqueue": {
             "waiter": {"audience": next, "user": customer, "card": member.user, "since": at.now,
-                "metadata": self.metadata,
+                "metadata": self.metadata, "master": member.master,
                 "source": {"queue_id": source, "audience_id": audience, "channel_id": at.id,
                     "user_id": transfer.by}},
             "realm": self.realm, "conversation": at.id, "seq": seq,
@@ -107,17 +111,20 @@ impl Conversation {
             attrs: closed,
             cause: Some(TRANSFER.into()),
         });
-        if self.members.contains_key(&transfer.by) {
+        let is_member = self.members.contains_key(&transfer.by);
+        if is_member {
             step.records.push(ConversationRecord::Parted {
                 user: transfer.by.clone(),
                 cause: Some(TRANSFER.into()),
-                command: transfer.command.clone(),
+                command: transfer.command.clone().filter(|_| transfer.master.is_none()),
             });
             step.emits.push(parted(at.id, &transfer.by));
-        } else if let Some(command) = &transfer.command {
+        }
+        let listener = transfer.master.as_ref().or((!is_member).then_some(&transfer.by));
+        if let (Some(listener), Some(command)) = (listener, &transfer.command) {
             let parted =
                 events::ChannelParted { channel_id: at.id.clone(), event_cause: Some(TRANSFER.into()) };
-            step.emits.push(Emit::told(&transfer.by, command, &parted));
+            step.emits.push(Emit::told(listener, command, &parted));
         }
         step.and(Emit::Unwait(Timer::Agent)).and(Emit::Forward(Stream::queue(&transfer.queue), enqueue))
     }

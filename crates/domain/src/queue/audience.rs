@@ -114,6 +114,7 @@ impl Queue {
             source: None,
             seq: 0,
             prelude,
+            master: actor.master.clone(),
         };
         Ok((waiter, renamed))
     }
@@ -222,7 +223,7 @@ impl Queue {
             "metadata": null,
             "command": null,
             "share": share,
-            "made": actor.command().map(|command| (&actor.user, command)),
+            "made": actor.command().map(|command| (actor.listener(), command)),
         }});
         let begins = Self::begins(at, &audience, at.now, &create.user_id);
         let record = QueueRecord::AudienceCreated { audience, share };

@@ -105,10 +105,11 @@ impl Queue {
                 .about("queue_id", at.id));
         }
         let (waiter, renamed) = self.asks(at, actor, asking)?;
-        let order = self.waits(at, &waiter.audience, self.waiting.len() + 1, actor.command());
+        let order = self.waits(at, &waiter, self.waiting.len() + 1, actor.command());
         let user = Stream::user(&actor.user);
         let mut step =
             Step::record(QueueRecord::Requested { waiter }).and(Emit::Forward(user.clone(), order));
+        step.emits.extend(actor.enters(self, at, &step.records));
         step.emits.extend(renamed.map(|name| Emit::Forward(user, json!({"Rename": {"name": name}}))));
         Ok(step)
     }
@@ -136,6 +137,9 @@ impl Queue {
         if let Some(tagged) = waiter.prelude.as_ref().and_then(Prelude::tagged) {
             share.tag(&tagged);
         }
+        let masters = [(&waiter.user, &waiter.master), (&actor.user, &actor.master)];
+        let masters: BTreeMap<_, _> =
+            masters.into_iter().filter_map(|(puppet, master)| Some((puppet, master.as_ref()?))).collect();
         let order = json!({"Open": {
             "realm": self.realm,
             "attrs": {"audience_id": waiter.audience, "queue_id": at.id, "requester_id": waiter.user,
@@ -152,6 +156,7 @@ impl Queue {
             "share": share,
             "request": {"time": waiter.since, "seq": waiter.seq},
             "prelude": waiter.prelude,
+            "masters": masters,
         }});
         let (audience, agent) = (waiter.audience.clone(), actor.user.clone());
         let record = QueueRecord::Accepted { audience, agent, share: Some(share) };
@@ -169,7 +174,7 @@ impl Queue {
         if !enabled || !serves && self.position(&actor.user).is_none() {
             return Err(Rejection::denied().because("no group video for you here").about("queue_id", at.id));
         }
-        let room = Room { room: at.id.clone(), moderator: serves };
+        let room = Room { room: at.id.clone(), moderator: serves, who: Some(actor.named()) };
         Ok(Step::emit(Emit::Answer(Answer::Value(json!({"video": room})))))
     }
 
@@ -223,7 +228,7 @@ impl Queue {
             return Step::nothing();
         }
         let place = if first { 1 } else { self.waiting.len() + 1 };
-        let waits = self.waits(at, &waiter.audience, place, None);
+        let waits = self.waits(at, &waiter, place, None);
         let to = Stream::user(&waiter.user);
         let open = Self::waits_again(at, &waiter.audience);
         let record = match first {
@@ -281,6 +286,10 @@ impl Queue {
                     None => Step::nothing(),
                 }
             }
+            QueueOrder::Seen { user } => {
+                let summary = self.glance(at, &user).summary;
+                Step::emit(Emit::Answer(Answer::Value(json!(summary))))
+            }
             QueueOrder::Attrs => Step::emit(Emit::Answer(Answer::Value(json!(self.shown(false))))),
             QueueOrder::MemberGone { user } if self.members.contains_key(&user) => self.part(at, user, true),
             QueueOrder::RealmGone if self.exists() => self.delete(at),
@@ -308,7 +317,7 @@ impl Queue {
     fn waits(
         &self,
         at: &Moment<'_>,
-        audience: &Id,
+        waiter: &Waiter,
         place: usize,
         command: Option<Command>,
     ) -> serde_json::Value {
@@ -318,10 +327,10 @@ impl Queue {
             queue_id: at.id.clone(),
             queue_attrs,
             queue_position: place as u64,
-            audience_id: audience.clone(),
+            audience_id: waiter.audience.clone(),
         };
-        json!({"Waits": {"queue": at.id, "audience": audience, "seq": at.seq + 1, "command": command,
-            "enqueued": enqueued}})
+        json!({"Waits": {"queue": at.id, "audience": waiter.audience, "seq": at.seq + 1, "command": command,
+            "enqueued": enqueued, "stays": waiter.master.is_some()}})
     }
 
     fn keep_hours(&self, at: &Moment<'_>) -> Step<QueueRecord> {

@@ -13,6 +13,11 @@ use std::collections::BTreeMap;
 pub enum QueueOrder {
     /// Answer what everybody may know of the queue.
     Attrs,
+    /// Answer what a user may know of the queue who asks for a realm's queues.
+    Seen {
+        /// Who.
+        user: Id,
+    },
     /// Be, in a realm.
     Create {
         /// The realm.

@@ -312,6 +312,7 @@ impl Queue {
             source: None,
             seq: 0,
             prelude: None,
+            master: None,
         };
         let entry = Entry { v: 1, command: None, record: QueueRecord::Requested { waiter } };
         let body = serde_json::to_vec(&entry).ok().map(Bytes::from);

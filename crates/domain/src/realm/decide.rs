@@ -59,7 +59,12 @@ impl Realm {
                 let stage = describe.track_stage.as_ref();
                 visits::check(stage, describe.track_metadata.as_ref())?;
                 let queues = self.wanted_queues(describe.queue_ids.as_ref());
-                let step = Step::emit(Emit::Answer(Answer::Value(json!([at.id, queues]))));
+                // Through a puppet it sees its own place in them.
+                let answer = match &actor.master {
+                    None => json!([at.id, queues]),
+                    Some(_) => json!([at.id, queues, actor.user]),
+                };
+                let step = Step::emit(Emit::Answer(Answer::Value(answer)));
                 // Its own people are no visitors.
                 let visits = standing < Standing::RealmMember;
                 Ok(if visits { visits::tell(step, actor, &queues, true, stage) } else { step })
@@ -102,7 +107,8 @@ impl Realm {
                 let cause = command.as_ref().map_or_else(|| at.now.to_string(), |c| c.action_id.to_string());
                 let queue =
                     ids::derive(ids::shard(at.id).unwrap_or_default(), &["queue", &actor.session, &cause]);
-                let order = json!({"Create": {"realm": at.id, "attrs": create.queue_attrs, "by": actor.user,
+                let order = json!({"Create": {"realm": at.id, "attrs": create.queue_attrs,
+                    "by": actor.listener(),
                     "command": command}});
                 // The queue answers, as soon as it is there.
                 Ok(Step::record(RealmRecord::QueueAdded { queue: queue.clone() })
@@ -132,8 +138,10 @@ impl Realm {
         settings::check_queue_defaults(&settings)?;
         let settings = settings::changed(&Object::new(), settings)?;
         let order = json!({"RealmJoined": {"realm": at.id, "seq": at.seq + 1, "command": actor.command()}});
-        Ok(Step::record(RealmRecord::Created { attrs, settings, owner: (*actor.card).clone() })
-            .and(Emit::Forward(Stream::user(&actor.user), order)))
+        let mut step = Step::record(RealmRecord::Created { attrs, settings, owner: (*actor.card).clone() })
+            .and(Emit::Forward(Stream::user(&actor.user), order));
+        step.emits.extend(actor.enters(self, at, &step.records));
+        Ok(step)
     }
 
     /// Takes in somebody whom an operator has invited.

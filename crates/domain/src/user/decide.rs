@@ -152,7 +152,7 @@ impl User {
 
     /// The last session is gone: nobody waits any more, and a guest is nowhere any more.
     fn vanish(&self, me: &Id, step: &mut Step<UserRecord>, everywhere: bool) {
-        for (queue, wait) in &self.waiting {
+        for (queue, wait) in self.waiting.iter().filter(|(_, wait)| everywhere || !wait.stays) {
             step.emits.push(Emit::Forward(
                 Stream::queue(queue),
                 json!({"Drop": {"audience": wait.audience, "cause": "audience_drop"}}),
@@ -234,7 +234,8 @@ impl User {
                     return Err(Rejection::denied());
                 }
                 let given = delete.user_auth.as_ref().map(|token| levee_proto::ids::digest(token));
-                if self.attrs.guest.is_none() && (given.is_none() || given != self.auth) {
+                let confirmed = actor.master.is_some() || given.is_some() && given == self.auth;
+                if self.attrs.guest.is_none() && !confirmed {
                     return Err(Rejection::new(ErrorType::AccessDenied));
                 }
                 let mut step = Step::record(UserRecord::Deleted { user: at.id.clone() });
@@ -333,8 +334,9 @@ impl User {
                 }
                 step
             }
-            UserOrder::Seek { conversation } => {
-                let sought = json!({"Sought": {"user": at.id, "here": self.connected()}});
+            UserOrder::Seek { conversation, puppet } => {
+                let user = puppet.as_ref().unwrap_or(at.id);
+                let sought = json!({"Sought": {"user": user, "here": self.connected()}});
                 Step::emit(Emit::Tell(Stream::conversation(&conversation), sought))
             }
             UserOrder::Joined { channel, .. } if self.channels.contains_key(&channel) => Step::nothing(),
@@ -357,16 +359,16 @@ impl User {
             UserOrder::QueueJoined { queue, seq } => Step::record(UserRecord::QueueJoined { queue, seq }),
             UserOrder::QueueParted { queue } if !self.queues.contains_key(&queue) => Step::nothing(),
             UserOrder::QueueParted { queue } => Step::record(UserRecord::QueueParted { queue }),
-            UserOrder::Waits { queue, audience, seq, command, enqueued } => {
+            UserOrder::Waits { queue, audience, seq, command, enqueued, stays } => {
                 if self.waiting.get(&queue).is_some_and(|wait| wait.seq >= seq) {
                     return Ok(Step::nothing());
                 }
-                if self.sessions.is_empty() {
+                if self.sessions.is_empty() && !stays {
                     // Gone before the place in the queue was known here.
                     let drop = json!({"Drop": {"audience": audience, "cause": "audience_drop"}});
                     return Ok(Step::emit(Emit::Forward(Stream::queue(&queue), drop)));
                 }
-                Step::record(UserRecord::WaitBegan { queue, audience, seq, command, enqueued })
+                Step::record(UserRecord::WaitBegan { queue, audience, seq, command, enqueued, stays })
             }
             UserOrder::WaitsNot { queue, audience } => {
                 match self.waiting.get(&queue).filter(|wait| wait.audience == audience) {

@@ -145,6 +145,9 @@ pub enum UserOrder {
     Seek {
         /// The conversation.
         conversation: Id,
+        /// The puppet whom it is about, if the user is the master who speaks for it.
+        #[serde(default)]
+        puppet: Option<Id>,
     },
     /// The user is in a channel.
     Joined {
@@ -210,6 +213,9 @@ pub enum UserOrder {
         /// What `audience_enqueued` says at that time.
         #[serde(default)]
         enqueued: Option<Value>,
+        /// Whether the user waits without a session too: their master has asked for it.
+        #[serde(default)]
+        stays: bool,
     },
     /// The user does not wait any more.
     WaitsNot {
@@ -366,6 +372,9 @@ pub enum UserRecord {
         /// What `audience_enqueued` says at that time.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         enqueued: Option<Value>,
+        /// Whether the user waits without a session too: their master has asked for it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        stays: bool,
     },
     /// Waits no more.
     WaitEnded {
