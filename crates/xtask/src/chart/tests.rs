@@ -16,6 +16,7 @@ const OWN: &[&str] = &[
     "jitsi_secret",
     "smtp_url",
     "geoip_database",
+    "blobs",
 ];
 /// Settings that have no place in a cluster, and those of several nodes, which the chart does not run yet.
 const LEFT_OUT: &[&str] = &["sqlite_synchronous", "postgres_url", "redis_url", "lease_s", "drain_s"];

@@ -47,6 +47,7 @@ fn a_guard_without_a_mutant_is_reported() {
         "access",
         "erasure",
         "master",
+        "file",
     ];
     assert_eq!(without_mutant(&[one]), others);
     let lost = report(&[], &["fence"]);
