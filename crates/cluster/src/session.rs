@@ -6,6 +6,7 @@ mod act;
 mod birth;
 mod connection;
 mod gather;
+mod held;
 mod highlights;
 mod lane;
 mod park;
@@ -18,7 +19,7 @@ pub(crate) use target::target;
 
 use crate::bring;
 use crate::hub::Hub;
-use crate::letter::{Attached, Outcome, Seat};
+use crate::letter::{Act, Attached, Outcome, Seat};
 use crate::publish::Shown;
 use actix::prelude::*;
 use bytes::Bytes;
@@ -170,6 +171,8 @@ pub struct SessionActor {
     gathers: Vec<Gather>,
     /// Actions on their way, by their streams.
     lanes: Few<Stream, Lane>,
+    /// Actions that wait until the bytes of one before them are here.
+    held: Few<Stream, VecDeque<Act>>,
     /// The version of its row.
     version: u64,
     /// How often it has gone on somewhere.
@@ -268,6 +271,7 @@ impl SessionActor {
             follows: Few::default(),
             gathers: Vec::new(),
             lanes: Few::default(),
+            held: Few::default(),
             version,
             epoch,
             beginning: Some(Box::new(Beginning { birth: Some(birth), held: VecDeque::new() })),

@@ -251,6 +251,28 @@ async fn a_file_that_is_sent_again_is_one() {
 }
 
 #[tokio::test]
+async fn what_is_written_after_a_file_comes_after_it() {
+    within(LIMIT, async {
+        let server = Server::start().await;
+        let (people, to) = room(&server, &[]).await;
+        let mut replies = Vec::new();
+        for number in 0..5 {
+            let file = to.with(json!({"file_attrs": {"name": number.to_string()}}));
+            replies.push(people[0].start("send_file", file, vec![vec![0; 100_000].into()]));
+            let text = json!({"text": number.to_string()}).to_string();
+            let header = to.with(json!({"message_type": "ninchat.com/text"}));
+            replies.push(people[0].start("send_message", header, vec![text.into()]));
+        }
+        let mut ids = Vec::new();
+        for reply in replies {
+            ids.push(reply.event().await.unwrap().str("message_id").to_owned());
+        }
+        assert!(ids.is_sorted(), "{ids:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn files_go_with_what_is_erased_and_with_their_channel() {
     within(LIMIT, async {
         let server = Server::start().await;

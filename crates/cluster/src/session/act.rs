@@ -112,12 +112,11 @@ impl SessionActor {
             after: None,
             action: Some(action),
         };
-        self.pass_on(stream, act, ctx);
-        Ok(())
+        self.pass_on_in_order(stream, act, ctx)
     }
 
     /// Sends an action to its owner, after what it needs was found out.
-    fn pass_on(&mut self, stream: Stream, mut act: Act, ctx: &mut Context<Self>) {
+    pub(super) fn pass_on(&mut self, stream: Stream, mut act: Act, ctx: &mut Context<Self>) {
         let asks = act.action.clone().filter(|action| match action {
             // Who is in a dialogue already is known there.
             Action::Conversation(ConversationAction::SendMessage(_))
@@ -136,6 +135,9 @@ impl SessionActor {
         let realms = self.follows.keys().filter(|stream| stream.kind == Kind::Realm && !puppet);
         let realms = realms.map(|stream| stream.id.clone()).collect();
         let file = self.derive("file", act.asker.action_id);
+        let brings = asks.as_ref().and_then(Brings::of).is_some();
+        let held_up = brings.then(|| stream.clone());
+        held_up.iter().for_each(|stream| self.hold_up(stream.clone()));
         let looking = async move {
             let action_id = act.asker.action_id;
             let found = async move {
@@ -155,15 +157,20 @@ impl SessionActor {
             };
             (action_id, found.await)
         };
-        ctx.spawn(looking.into_actor(self).map(move |(action_id, found), actor, ctx| match found {
-            Ok((.., Some(answer))) => {
-                actor.tell(answer, action_id, ctx);
-                actor.flush(ctx);
+        ctx.spawn(looking.into_actor(self).map(move |(action_id, found), actor, ctx| {
+            match found {
+                Ok((.., Some(answer))) => {
+                    actor.tell(answer, action_id, ctx);
+                    actor.flush(ctx);
+                }
+                Ok((stream, act, None)) => actor.send_act(stream, act),
+                Err(rejection) => {
+                    actor.reject(&rejection, action_id, ctx);
+                    actor.flush(ctx);
+                }
             }
-            Ok((stream, act, None)) => actor.send_act(stream, act),
-            Err(rejection) => {
-                actor.reject(&rejection, action_id, ctx);
-                actor.flush(ctx);
+            if let Some(stream) = held_up {
+                actor.go_on_with(stream, ctx);
             }
         }));
     }

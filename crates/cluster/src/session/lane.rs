@@ -43,8 +43,10 @@ impl Lane {
 
 /// Whether what an action does is kept in its stream, so that others can be told to come after it.
 fn is_kept(act: &Act) -> bool {
-    matches!(&act.action,
-        Some(Action::Conversation(ConversationAction::SendMessage(send))) if send.message_ttl.is_none())
+    match &act.action {
+        Some(Action::Conversation(ConversationAction::SendMessage(send))) => send.message_ttl.is_none(),
+        action => matches!(action, Some(Action::Conversation(ConversationAction::SendFile(_)))),
+    }
 }
 
 /// Whether an action may be sent twice: what is not kept is not recognised.

@@ -91,6 +91,7 @@ impl SessionActor {
             self.hub.unfollow(stream, &self.id);
         }
         self.lanes.take().for_each(drop);
+        self.held.take().for_each(drop);
         self.write_parked(asker, 0, ctx);
     }
 
