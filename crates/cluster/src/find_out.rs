@@ -7,7 +7,6 @@ use levee_domain::found::{Authority, Found, Granted, Nonce};
 use levee_domain::master::{self, KEYS, Key, KeyRow, KeyType, Refused, Wanted};
 use levee_domain::site::Asked;
 use levee_domain::view::Stream;
-use levee_proto::actions::conversation::JoinChannel;
 use levee_proto::attrs::UserAttrs;
 use levee_proto::{
     Action, ConversationAction, ErrorType, FileAction, Id, KeyAction, MemberAction, Object, QueueAction,
@@ -25,7 +24,7 @@ enum Question<'a> {
     /// Whether the user who acts has an identity that was verified.
     Verified,
     /// Whether a signature or a token lets a user into a channel.
-    Grant(&'a JoinChannel, &'a str),
+    Grant(Pass<'a>),
     /// Whether the user who acts may read the message that a file came with.
     Reads(&'a Id),
     /// What encrypted metadata says, and what answers to a site's questions come to.
@@ -39,6 +38,16 @@ struct Asking<'a> {
     secure: Option<&'a str>,
     /// The site whose questions were answered, and the environments of it that its page names.
     site: Option<(&'a str, &'a [Text])>,
+}
+
+/// What is to let a user into a channel.
+struct Pass<'a> {
+    sign: &'a str,
+    key_type: Option<&'a str>,
+    channel: Option<&'a str>,
+    attrs: Option<&'a Object>,
+    /// Whether the channel is to be followed only.
+    follows: bool,
 }
 
 fn question(action: &Action) -> Option<Question<'_>> {
@@ -69,16 +78,31 @@ fn question(action: &Action) -> Option<Question<'_>> {
         Action::Conversation(action) => match action {
             ConversationAction::SendMessage(send) => send.user_id.as_ref().map(Question::Card),
             ConversationAction::JoinChannel(join) => match (&join.master_sign, &join.access_key) {
-                (Some(sign), _) => Some(Question::Grant(join, sign)),
+                (Some(sign), _) => Some(Question::Grant(Pass {
+                    sign,
+                    key_type: join.master_key_type.as_deref(),
+                    channel: join.channel_id.as_deref(),
+                    attrs: join.member_attrs.as_ref(),
+                    follows: false,
+                })),
                 (None, None) => Some(Question::Verified),
                 // Whoever has a key was invited.
                 (None, Some(_)) => None,
             },
+            ConversationAction::FollowChannel(follow) => {
+                let pass = |sign| Pass {
+                    sign,
+                    key_type: follow.master_key_type.as_deref(),
+                    channel: Some(&follow.channel_id),
+                    attrs: None,
+                    follows: true,
+                };
+                follow.master_sign.as_deref().map(pass).map(Question::Grant)
+            }
             ConversationAction::CreateChannel(_)
             | ConversationAction::DescribeChannel(_)
             | ConversationAction::UpdateChannel(_)
             | ConversationAction::DeleteChannel(_)
-            | ConversationAction::FollowChannel(_)
             | ConversationAction::PartChannel(_)
             | ConversationAction::UpdateDialogue(_)
             | ConversationAction::UpdateMessage(_)
@@ -143,7 +167,7 @@ impl Hub {
                 let verified = self.ask(Stream::user(user), serde_json::json!("Verified")).await?;
                 Some(Found::Verified(verified.as_bool().unwrap_or_default()))
             }
-            Some(Question::Grant(join, sign)) => Some(Found::Granted(self.grant(join, sign, user).await?)),
+            Some(Question::Grant(pass)) => Some(Found::Granted(self.grant(pass, user).await?)),
             Some(Question::Reads(file)) => {
                 let file = self.about_file(file).await?;
                 Some(Found::Reads(self.reads_file(&file, user).await?))
@@ -183,8 +207,9 @@ impl Hub {
         serde_json::from_value(card).map(Arc::new).map_err(|_| absent())
     }
 
-    async fn grant(&self, join: &JoinChannel, sign: &str, user: &Id) -> Result<Granted, Rejection> {
-        let (key_type, channel) = (signed_with(join.master_key_type.as_deref())?, join.channel_id.as_deref());
+    async fn grant(&self, pass: Pass<'_>, user: &Id) -> Result<Granted, Rejection> {
+        let Pass { sign, key_type, channel, attrs, follows } = pass;
+        let key_type = signed_with(key_type)?;
         let channel_id = channel.ok_or_else(|| Rejection::malformed("channel_id is missing"))?;
         let (key, authority) = self.key(key_type, sign).await?.ok_or_else(Rejection::denied)?;
         let now = crate::now();
@@ -194,8 +219,9 @@ impl Hub {
                 None
             }
             KeyType::Ninchat => {
-                let attrs = join.member_attrs.as_ref().and_then(|attrs| serde_json::to_string(attrs).ok());
-                let wanted = Wanted::Channel { channel_id, member_attrs: attrs.as_deref(), user_id: user };
+                let attrs = attrs.and_then(|attrs| serde_json::to_string(attrs).ok());
+                let member_attrs = attrs.as_deref();
+                let wanted = Wanted::Channel { channel_id, follows, member_attrs, user_id: user };
                 let grant = master::verify(&key, sign, &wanted, now).map_err(permission)?;
                 Some(nonce(&grant))
             }

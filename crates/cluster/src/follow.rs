@@ -7,7 +7,7 @@
 mod behind;
 
 use crate::hub::Hub;
-use crate::letter::{Attach, Attached, Job, Letter, LineUp, Publish, Seat};
+use crate::letter::{Attach, Attached, Job, Letter, LineUp, Outcome, Publish, Seat};
 use crate::publish::Shown;
 use crate::session::{SessionActor, SessionMessage};
 use actix::prelude::*;
@@ -258,8 +258,12 @@ impl Hub {
             && asker.seat == self.seat
         {
             let view = publish.views.iter().find(|view| view.answers);
-            if let Some(body) = view.and_then(|view| view.body.clone()) {
-                self.answer(asker.clone(), crate::letter::Outcome::Events(vec![(body, None)]));
+            if let Some((view, body)) = view.and_then(|view| Some((view, view.body.clone()?))) {
+                let outcome = match view.effect {
+                    Effect::LookOn => Outcome::Followed(publish.stream.clone(), publish.seq, body),
+                    _ => Outcome::Events(vec![(body, None)]),
+                };
+                self.answer(asker.clone(), outcome);
             }
         }
     }
@@ -352,6 +356,7 @@ impl Follower {
                 | Effect::Follow { .. }
                 | Effect::Quit { .. }
                 | Effect::Left { .. }
+                | Effect::LookOn
                 | Effect::End => {}
             }
             shown.push(Shown {

@@ -170,6 +170,8 @@ pub enum Effect {
     Become(roles::Roles),
     /// The session has ended.
     End,
+    /// Follow the stream that this view is of, from the next record on, without being in it.
+    LookOn,
 }
 
 /// One event for some of the followers of a stream.

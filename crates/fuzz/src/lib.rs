@@ -93,6 +93,7 @@ pub fn tokens(data: &[u8]) {
         let key = Key::parse(&id, key_type, &secret).expect("a key");
         for now in [0, 1_444_077_533_000_000, u64::MAX] {
             let wanted = Wanted::Channel {
+                follows: false,
                 channel_id: "channel",
                 member_attrs: Some(r#"{"silenced":false}"#),
                 user_id: "user",

@@ -142,7 +142,7 @@ async fn what_may_not_be_followed_is_refused() {
         for (wish, error) in [
             (json!({}), "request_malformed"),
             (json!({"channel_id": 5}), "request_malformed"),
-            (json!({"channel_id": news, "master_sign": "x"}), "action_not_supported"),
+            (json!({"channel_id": news, "master_sign": "x"}), "permission_denied"),
         ] {
             assert_eq!(refused(reader.ask("follow_channel", wish.clone()).await), error, "{wish}");
         }

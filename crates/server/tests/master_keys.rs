@@ -6,7 +6,7 @@
 mod support;
 
 use levee_client::Options;
-use levee_client::session::login;
+use levee_client::session::{Target, login};
 use serde_json::{Value, json};
 use support::cluster::Cluster;
 use support::people::{Desk, Person};
@@ -376,6 +376,93 @@ async fn a_member_who_is_added_is_shown_with_a_name() {
         assert_eq!(refused(desk.operator.ask("add_member", nobody).await), "user_not_found");
         let again = server.open(login("agent@example.org", "secret-agent"), Options::default()).await;
         assert_eq!(again.user_id(), desk.agent.user_id());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_signature_or_a_token_lets_a_channel_be_followed() {
+    within(LIMIT, async {
+        let server = Server::start().await;
+        let desk = server.desk().await;
+        let attrs = json!({"name": "News", "followable": true, "disclosed_since": 1});
+        let wish = json!({"realm_id": desk.realm, "channel_attrs": attrs});
+        let channel = desk.operator.ask("create_channel", wish).await.unwrap().str("channel_id").to_owned();
+        let own = key(&desk.operator, None).await;
+        let soon = in_seconds(60);
+        let follow = |sign: &str| json!({"channel_id": channel, "master_sign": sign});
+        for action in ["follow_channel", "join_channel"] {
+            let sign = own.sign(json!({"action": action, "channel_id": channel}), soon, false);
+            let mut reader = server.guest("Reader").await;
+            let found = reader.ask("follow_channel", follow(&sign)).await.unwrap();
+            assert_eq!((found.name(), &found["channel_members"]), ("channel_found", &Value::Null));
+            desk.operator.send_text(&Target::Channel(channel.clone()), "news").await.unwrap();
+            assert_eq!(reader.events.named("message_received").await.unwrap().str("channel_id"), channel);
+            let other = server.guest("Other").await;
+            assert_eq!(refused(other.ask("follow_channel", follow(&sign)).await), "permission_already_spent");
+        }
+        // Sent again by its own number it is the same action.
+        let (mut socket, _) = server.raw_guest().await;
+        let wanted = json!({"action": "follow_channel", "channel_id": channel});
+        let sign = own.sign(wanted.clone(), soon, false);
+        let twice = json!({"action": "follow_channel", "action_id": 1, "channel_id": channel,
+            "master_sign": sign});
+        socket.action(twice.clone(), &[]).await.unwrap();
+        assert_eq!(socket.ask(twice, &[]).await.unwrap().name(), "channel_found");
+        let ping = socket.ask(json!({"action": "ping", "action_id": 2}), &[]).await.unwrap();
+        assert_eq!(ping.name(), "pong", "and no error");
+
+        // A token, again and again.
+        let tokens = token_key(&desk.operator, Some(&desk.realm)).await;
+        let token = tokens.token(&json!({"exp": soon, "scopes": [format!("channel:{channel}")]}));
+        let mut wish = follow(&token);
+        wish["master_key_type"] = "jwt".into();
+        for name in ["one", "two"] {
+            let found = server.guest(name).await.ask("follow_channel", wish.clone()).await.unwrap();
+            assert_eq!(found.name(), "channel_found");
+        }
+
+        // To join takes a signature that says so; and whatever is wrong looks the same.
+        let guest = server.guest("Guest").await;
+        let sign = own.sign(wanted.clone(), soon, false);
+        assert_eq!(refused(guest.ask("join_channel", follow(&sign)).await), "permission_denied");
+        let mut bound = wanted.clone();
+        bound["user_id"] = desk.agent.user_id().into();
+        let stranger = Signer { id: own.id.clone(), ..Signer::random("x") };
+        let mut errors = Vec::new();
+        for sign in [
+            sign.replacen(".1", ".2", 1),
+            String::new(),
+            "x".repeat(5_000),
+            stranger.sign(wanted.clone(), soon, false),
+            Signer::random("unknown").sign(wanted.clone(), soon, false),
+            own.sign(json!({"action": "follow_channel", "channel_id": "00other00"}), soon, false),
+            own.sign(json!({"action": "create_session"}), soon, false),
+            own.sign(wanted.clone(), in_seconds(9 * 24 * 3600), false),
+            own.sign(bound, soon, true),
+            token.clone(),
+        ] {
+            match guest.ask("follow_channel", follow(&sign)).await {
+                Err(levee_client::Error::Rejected(event)) => {
+                    let mut header = event.header().clone();
+                    header.remove("event_id");
+                    header.remove("action_id");
+                    errors.push(header);
+                }
+                other => panic!("{sign}: {other:?}"),
+            }
+        }
+        assert_eq!(errors[0]["error_type"], "permission_denied");
+        assert!(errors.iter().all(|error| *error == errors[0]), "{errors:?}");
+        let late = own.sign(wanted, in_seconds(-1), false);
+        assert_eq!(refused(guest.ask("follow_channel", follow(&late)).await), "permission_expired");
+        // A key of somebody who has no say there tells as much as a channel that is not there.
+        let foreign = key(&server.user("other").await, None).await;
+        for id in [channel.as_str(), "00nowhere00"] {
+            let sign = foreign.sign(json!({"action": "follow_channel", "channel_id": id}), soon, false);
+            let wish = json!({"channel_id": id, "master_sign": sign});
+            assert_eq!(refused(guest.ask("follow_channel", wish).await), "channel_not_found", "{id}");
+        }
     })
     .await;
 }

@@ -24,7 +24,7 @@ impl SessionActor {
                 continue;
             }
             match item.effect {
-                Effect::None | Effect::Become(_) => {}
+                Effect::None | Effect::Become(_) | Effect::LookOn => {}
                 Effect::Follow { stream: other, from, command } => {
                     self.enter(other, from, command, item.body);
                     continue;

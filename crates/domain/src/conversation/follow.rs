@@ -1,5 +1,6 @@
 //! Reading a channel without joining it.
 
+use super::records::ConversationRecord;
 use super::{Conversation, Decision, Form, views};
 use crate::machine::{Actor, Answer, Emit, Moment, Step};
 use crate::rights::Standing;
@@ -31,14 +32,15 @@ impl Conversation {
         standing: Standing,
         follow: &FollowChannel,
     ) -> Decision {
-        if follow.master_sign.is_some() {
-            let reason = "following by master_sign is not supported";
-            return Err(Rejection::new(ErrorType::ActionNotSupported).because(reason));
-        }
+        let granted = match follow.master_sign {
+            Some(_) => Some(self.granted(at, actor)?),
+            None => None,
+        };
         // A master's session does not follow what its puppet is a member of.
         let is_member = actor.master.is_none() && self.members.contains_key(&actor.user);
         // It may be read from outside its realm, whether or not that may join it.
-        if self.form != Form::Channel || self.onlooker() == 0 && self.is_hidden_from(standing) {
+        let is_hidden = self.onlooker() == 0 && granted.is_none() && self.is_hidden_from(standing);
+        if self.form != Form::Channel || is_hidden {
             return Err(Self::absent(at.id));
         }
         let found = views::found(self, at, &actor.user, standing);
@@ -49,6 +51,11 @@ impl Conversation {
             let reason = "the channel is not followable, disclosed and open to others";
             return Err(Rejection::denied().because(reason).about("channel_id", at.id));
         }
+        if let Some(nonce) = granted.and_then(|granted| granted.nonce.as_ref()) {
+            // The nonce is spent by a record, for whoever sends the action again must not be refused.
+            let record = ConversationRecord::Followed { session: actor.session.clone(), found };
+            return Ok(Step::record(record).and(nonce.spent(ErrorType::PermissionAlreadySpent)));
+        }
         Ok(Step::emit(Emit::Answer(Answer::Followed(at.seq, Arc::new(Body::new(&found))))))
     }
 }
@@ -56,7 +63,7 @@ impl Conversation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conversation::ConversationRecord;
+    use crate::found::{Authority, Found, Granted, Nonce};
     use crate::realm::Realm;
     use crate::table::{Given, ID, Table, refused};
     use crate::view::{Effect, To};
@@ -109,6 +116,36 @@ mod tests {
         }
         let absent = follow(&mut Table::new(), "reader");
         assert_eq!(refused(absent), Some(ErrorType::ChannelNotFound));
+    }
+
+    #[test]
+    fn a_signature_to_follow_is_spent_by_a_record_that_answers_whenever_it_is_asked_for() {
+        let mut table = channel(json!({"followable": true, "disclosed_since": 1}));
+        let wish = json!({"channel_id": ID, "master_sign": "x"});
+        let follow = |table: &mut Table<Conversation>| {
+            table.act_as("reader", Some(9), "follow_channel", wish.clone(), &[])
+        };
+        assert_eq!(refused(follow(&mut table)), Some(ErrorType::PermissionDenied), "it was not right");
+        let authority = |owner: &str| Authority { owner: owner.into(), realm: None };
+        let nonce = Some(Nonce { digest: "n".into(), expires: 5 });
+        table.found = Some(Found::Granted(Granted { authority: authority("other"), nonce: nonce.clone() }));
+        assert_eq!(refused(follow(&mut table)), Some(ErrorType::ChannelNotFound), "it has no say here");
+        table.found = Some(Found::Granted(Granted { authority: authority("owner"), nonce }));
+        let step = follow(&mut table).unwrap();
+        assert!(matches!(&step.emits[..], [Emit::Claim(claim)] if claim.absent), "{:?}", step.emits);
+        let shown = views::of(&ID.into(), 2, 0, &step.records[0].record);
+        let [view] = &shown[..] else { panic!("{shown:?}") };
+        assert_eq!((&view.effect, view.answers), (&Effect::LookOn, true));
+        assert_eq!(view.to, To::Session("session-of-reader".into()));
+        assert!(follow(&mut table).unwrap().emits.is_empty(), "sent again, it spends nothing");
+        // A token is not spent.
+        table.found = Some(Found::Granted(Granted { authority: authority("owner"), nonce: None }));
+        let step = table.act("reader", "follow_channel", wish.clone(), &[]).unwrap();
+        assert!(matches!(step.emits[..], [Emit::Answer(Answer::Followed(..))]));
+        // Nothing makes a channel followable that is not.
+        table.entity.machine.attrs.private = Some(true);
+        let refusal = refused(table.act("reader", "follow_channel", wish.clone(), &[]));
+        assert_eq!(refusal, Some(ErrorType::PermissionDenied));
     }
 
     #[test]

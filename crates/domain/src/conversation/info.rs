@@ -73,6 +73,7 @@ impl Conversation {
                 | ConversationRecord::Transferring { .. }
                 | ConversationRecord::TransferRefused
                 | ConversationRecord::AccessMade(_)
+                | ConversationRecord::Followed { .. }
                 | ConversationRecord::AccessSpent(_)
                 | ConversationRecord::Invited { .. }
                 | ConversationRecord::Deleted { .. } => {}

@@ -84,7 +84,7 @@ impl Conversation {
     }
 
     /// A signature or a token that lets the user in. One of somebody who has no say here tells them nothing.
-    fn granted<'a>(&self, at: &Moment<'_>, actor: &'a Actor) -> Result<&'a Granted, Rejection> {
+    pub(super) fn granted<'a>(&self, at: &Moment<'_>, actor: &'a Actor) -> Result<&'a Granted, Rejection> {
         let owner = at.realm.map_or(&self.attrs.owner_id, |realm| &realm.attrs.owner_id);
         let granted = actor.found.as_ref().and_then(Found::granted).ok_or_else(Rejection::denied)?;
         match granted.authority.is_over(self.realm.as_ref(), owner.as_ref()) {

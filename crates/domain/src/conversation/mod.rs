@@ -257,8 +257,8 @@ impl Machine for Conversation {
             ConversationRecord::AccessMade(made) => self.access.made(made),
             ConversationRecord::AccessSpent(spent) => self.access.spent(&spent),
             ConversationRecord::Invited { digest } => self.remember_invitation(digest),
-            // No message is kept here.
-            ConversationRecord::MessagesUpdated { .. } => {}
+            // No message is kept here, and nobody who only looks on.
+            ConversationRecord::MessagesUpdated { .. } | ConversationRecord::Followed { .. } => {}
             ConversationRecord::Erased { server: true } => {}
             ConversationRecord::Erased { server: false } => {
                 self.last_message = Some((seq, time));

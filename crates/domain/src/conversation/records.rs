@@ -6,6 +6,7 @@ use crate::access::{AccessMade, AccessSpent};
 use crate::machine::Command;
 use crate::queue::stats::Share;
 use levee_proto::attrs::{ChannelAttrs, ChannelMemberAttrs, DialogueMemberAttrs, UserAttrs};
+use levee_proto::events::ChannelFound;
 use levee_proto::{Id, Object, Text};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -364,6 +365,13 @@ pub enum ConversationRecord {
     AccessMade(AccessMade),
     /// Somebody joined by an access key.
     AccessSpent(AccessSpent),
+    /// A session follows without its user's joining, by a signature.
+    Followed {
+        /// The session's digest.
+        session: Id,
+        /// What it was told.
+        found: ChannelFound,
+    },
     /// Somebody was told of an invitation.
     Invited {
         /// The digest of its key.

@@ -95,6 +95,9 @@ pub(super) fn of(id: &Id, seq: u64, time: u64, record: &ConversationRecord) -> V
             vec![View::new(To::Only(vec![user.clone()]), &event)]
         }
         ConversationRecord::AccessMade(made) => made.views(),
+        ConversationRecord::Followed { session, found } => {
+            vec![View::new(To::Session(session.clone()), found).with(Effect::LookOn)]
+        }
         ConversationRecord::UserChanged { user, attrs } => {
             vec![user_updated(To::Peers(user.clone()), user, attrs)]
         }

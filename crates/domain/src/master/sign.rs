@@ -25,10 +25,12 @@ pub enum Wanted<'a> {
         /// Which.
         user_id: &'a str,
     },
-    /// `join_channel`.
+    /// `join_channel`, or `follow_channel`.
     Channel {
         /// Which.
         channel_id: &'a str,
+        /// Whether it is to be followed only: whoever may join may do that.
+        follows: bool,
         /// What the member gets.
         member_attrs: Option<&'a str>,
         /// Who asks. A signature may be for anybody, or for one user only.
@@ -114,20 +116,22 @@ impl<'a> Parts<'a> {
 /// What may have been signed: the same array as one or another serialiser writes it.
 fn messages(parts: &Parts<'_>, wanted: &Wanted<'_>) -> Option<Vec<String>> {
     let text = |text: &str| Json::Text(text.to_owned());
-    let (action, attrs) = match wanted {
-        Wanted::NewPuppet { puppet_attrs } => ("create_session", *puppet_attrs),
-        Wanted::Puppet { .. } => ("create_session", None),
-        Wanted::Channel { member_attrs, .. } => ("join_channel", *member_attrs),
+    let (actions, attrs): (&[&str], _) = match wanted {
+        Wanted::NewPuppet { puppet_attrs } => (&["create_session"], *puppet_attrs),
+        Wanted::Puppet { .. } => (&["create_session"], None),
+        Wanted::Channel { follows: true, .. } => (&["follow_channel", "join_channel"], None),
+        Wanted::Channel { member_attrs, .. } => (&["join_channel"], *member_attrs),
     };
     let attrs = attrs.map_or(Some(Vec::new()), pairs)?;
+    let sorted = attrs.clone().into_iter().map(Json::sorted).collect();
     let mut messages = Vec::new();
-    for attrs in [attrs.clone(), attrs.into_iter().map(Json::sorted).collect()] {
+    for (action, attrs) in actions.iter().flat_map(|action| [(*action, &attrs), (*action, &sorted)]) {
         let mut fields = vec![
             ("action", text(action)),
             ("expire", Json::Plain(parts.expire.into())),
             ("nonce", text(parts.nonce)),
         ];
-        let attrs = (!attrs.is_empty()).then_some(Json::List(attrs));
+        let attrs = (!attrs.is_empty()).then(|| Json::List(attrs.clone()));
         match wanted {
             Wanted::NewPuppet { .. } | Wanted::Puppet { .. } if parts.bound => return None,
             Wanted::NewPuppet { .. } => fields.extend(attrs.map(|attrs| ("puppet_attrs", attrs))),

@@ -141,7 +141,7 @@ fn a_signature_grants_what_it_was_made_for_and_nothing_else() {
             }
         }
         if let Wanted::Channel { channel_id, member_attrs, .. } = *wanted {
-            let stranger = Wanted::Channel { channel_id, member_attrs, user_id: "stranger" };
+            let stranger = Wanted::Channel { channel_id, member_attrs, follows: false, user_id: "stranger" };
             let bound = text.ends_with(".1") || text.ends_with("-1");
             assert_eq!(verify(&key(), text, &stranger, NOW).is_ok(), !bound, "{text}");
         }

@@ -34,7 +34,7 @@ const JOIN_DEEP: Wanted<'_> = join(Some(DEEP));
 const JOIN_ODD: Wanted<'_> = join(Some(ODD));
 
 const fn join(member_attrs: Option<&str>) -> Wanted<'_> {
-    Wanted::Channel { channel_id: CHANNEL, member_attrs, user_id: USER }
+    Wanted::Channel { channel_id: CHANNEL, follows: false, member_attrs, user_id: USER }
 }
 
 /// Signatures: what for, and the text. The last fields of those for one user only are "1".
