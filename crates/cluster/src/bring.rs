@@ -6,11 +6,14 @@ use crate::find_out;
 use crate::hub::Hub;
 use levee_domain::access::{self, ACCESS, Sendable};
 use levee_domain::found::{Brought, Found};
+use levee_domain::identity::Identity;
 use levee_domain::view::{Kind, Stream};
 use levee_proto::actions::access::SendAccess;
+use levee_proto::actions::conversation::SendMessage;
 use levee_proto::attrs::QueueAttrs;
 use levee_proto::{
-    AccessAction, Action, Body, ConversationAction, ErrorType, Id, IdentityAction, Rejection, events, ids,
+    AccessAction, Action, Body, ConversationAction, ErrorType, Id, IdentityAction, Rejection, Text, events,
+    ids,
 };
 use serde_json::json;
 use std::rc::Rc;
@@ -53,7 +56,7 @@ pub(crate) fn is_sought(action: &Action) -> bool {
             | IdentityAction::UpdateIdentityAuth(_)
             | IdentityAction::DeleteIdentity(_) => false,
         },
-        Action::Access(_) | Action::Conversation(_) => key_of(action).is_some(),
+        Action::Access(_) | Action::Conversation(_) => key_of(action).is_some() || named_in(action).is_some(),
         Action::Session(_)
         | Action::User(_)
         | Action::Realm(_)
@@ -74,7 +77,7 @@ pub(crate) fn asks(action: &Action) -> bool {
 fn is_ours(action: &Action) -> bool {
     match action {
         Action::Access(_) | Action::Identity(_) => true,
-        Action::Conversation(_) => key_of(action).is_some(),
+        Action::Conversation(_) => is_sought(action),
         Action::Session(_)
         | Action::User(_)
         | Action::Realm(_)
@@ -93,6 +96,12 @@ fn key_of(action: &Action) -> Option<&str> {
     }
     let Action::Conversation(ConversationAction::JoinChannel(of)) = action else { return None };
     of.access_key.as_deref()
+}
+
+/// The message that goes to whom an identity belongs to.
+fn named_in(action: &Action) -> Option<(&SendMessage, &Text)> {
+    let Action::Conversation(ConversationAction::SendMessage(send)) = action else { return None };
+    Some((send, send.identity_name.as_ref()?))
 }
 
 impl Hub {
@@ -115,10 +124,47 @@ impl Hub {
         }
         let Part { answer, stream: sought, brought } = match action {
             Action::Identity(action) => self.bring_to_identity(action, user, realms, secret).await?,
-            _ => self.bring(action, user, secret).await?,
+            _ => match named_in(action) {
+                Some((send, name)) => self.bring_peer(send, name, user, realms).await?,
+                None => self.bring(action, user, secret).await?,
+            },
         };
         let found = Some(Found::Brought(Box::new(brought)));
         Ok(Provision { answer, stream: sought.unwrap_or(stream), found })
+    }
+
+    /// The dialogue with whom an identity belongs to, if others may see that.
+    ///
+    /// # Errors
+    /// `identity_not_found` for all else that is well said.
+    async fn bring_peer(
+        self: &Rc<Self>,
+        send: &SendMessage,
+        name: &Text,
+        user: &Id,
+        realms: Vec<Id>,
+    ) -> Result<Part, Rejection> {
+        let is_only = send.channel_id.is_none() && send.user_id.is_none();
+        let Some(kind) = send.identity_type.as_ref().filter(|_| is_only) else {
+            return Err(Rejection::malformed(
+                "identity_name goes with identity_type, and with no other receiver",
+            ));
+        };
+        if send.message_ttl.is_some() {
+            return Err(Rejection::malformed("what is sent to an identity has no message_ttl"));
+        }
+        let absent = || Rejection::new(ErrorType::IdentityNotFound).about("identity_name", name);
+        let identity = Identity::new(kind, name);
+        let peer = self.identity_row(&identity).await?.ok_or_else(absent)?.user;
+        let order = json!({"Reach": {"identity": identity, "by": user, "realms": realms}});
+        let card = match self.ask(Stream::user(&peer), order).await {
+            Err(refused) if refused.error_type == ErrorType::UserNotFound => return Err(absent()),
+            answer => serde_json::from_value(answer?).map_err(|_| absent())?,
+        };
+        let mut part = Part::default();
+        part.stream = Some(Stream::conversation(&ids::dialogue(user, &peer)));
+        part.brought.peer = Some((peer, Arc::new(card)));
+        Ok(part)
     }
 
     async fn bring(

@@ -5,8 +5,9 @@
 mod support;
 
 use levee_client::Options;
+use levee_client::requests::Caller;
 use levee_client::session::{Target, login};
-use serde_json::json;
+use serde_json::{Value, json};
 use support::{LIMIT, Server, refused, within};
 
 #[tokio::test]
@@ -84,6 +85,60 @@ async fn one_side_discards_the_older_part_of_a_dialogue_and_the_other_keeps_it()
             let outcome = ben.ask("discard_history", discard(bad, ann.user_id())).await;
             assert_eq!(refused(outcome), "request_malformed", "{bad}");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_to_an_identity_goes_to_whose_it_is_if_others_may_know() {
+    within(LIMIT, async {
+        let server = Server::start().await;
+        let (ann, mut ben) = (server.user("ann").await, server.user("ben").await);
+        let to = |name: &str, more: Value| {
+            let mut wish = json!({"identity_type": "email", "identity_name": name,
+                "message_type": "ninchat.com/text"});
+            wish.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            wish
+        };
+        let text = || vec![r#"{"text":"hello"}"#.into()];
+        // Whose an identity is that is not shown, looks like nobody's.
+        for name in ["ben@example.org", "nobody@example.org"] {
+            let refusal = ann.send("send_message", to(name, json!({})), text()).await;
+            assert_eq!(refused(refusal), "identity_not_found", "{name}");
+        }
+        let attrs = |attrs: Value| {
+            json!({"identity_type": "email", "identity_name": "ben@example.org", "identity_attrs": attrs})
+        };
+        ben.ask("update_identity", attrs(json!({"public": true}))).await.unwrap();
+        let sent = ann.send("send_message", to("Ben@Example.org", json!({})), text()).await.unwrap();
+        assert_eq!((sent.str("user_id"), sent.str("message_user_id")), (ben.user_id(), ann.user_id()));
+        let heard = ben.events.named("message_received").await.unwrap();
+        assert_eq!(heard.str("user_id"), ann.user_id());
+        // The dialogue is there already, and it is the same.
+        let again = ann.send("send_message", to("ben@example.org", json!({})), text()).await.unwrap();
+        assert_eq!(again.str("user_id"), ben.user_id());
+        let past = json!({"user_id": ben.user_id()});
+        assert_eq!(ann.ask("load_history", past).await.unwrap()["history_length"], 2);
+        let mut calls = Caller::email(server.address(), "ann@example.org", "secret-ann");
+        let mut wish = to("ben@example.org", json!({}));
+        wish["payload"] = json!({"text": "by a call"});
+        assert_eq!(calls.post("send_message", wish).await.unwrap().str("user_id"), ben.user_id());
+
+        for bad in [
+            json!({"identity_type": null}),
+            json!({"user_id": ben.user_id()}),
+            json!({"channel_id": "00nowhere00"}),
+            json!({"message_ttl": 5}),
+            json!({"identity_type": 7}),
+        ] {
+            let refusal = ann.send("send_message", to("ben@example.org", bad.clone()), text()).await;
+            assert_eq!(refused(refusal), "request_malformed", "{bad}");
+        }
+        let refusal = ben.send("send_message", to("ben@example.org", json!({})), text()).await;
+        assert_eq!(refused(refusal), "permission_denied", "to oneself");
+        ben.ask("update_identity", attrs(json!({"blocked": true}))).await.unwrap();
+        let refusal = ann.send("send_message", to("ben@example.org", json!({})), text()).await;
+        assert_eq!(refused(refusal), "identity_not_found", "who wants none");
     })
     .await;
 }

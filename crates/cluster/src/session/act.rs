@@ -119,8 +119,8 @@ impl SessionActor {
     pub(super) fn pass_on(&mut self, stream: Stream, mut act: Act, ctx: &mut Context<Self>) {
         let asks = act.action.clone().filter(|action| match action {
             // Who is in a dialogue already is known there.
-            Action::Conversation(ConversationAction::SendMessage(_))
-                if self.follows.contains_key(&stream) =>
+            Action::Conversation(ConversationAction::SendMessage(send))
+                if send.identity_name.is_none() && self.follows.contains_key(&stream) =>
             {
                 false
             }

@@ -138,7 +138,7 @@ pub(crate) fn target(action: &Action, user: &Id) -> Result<Stream, Rejection> {
             ConversationAction::UpdateDialogue(of) => Stream::conversation(&ids::dialogue(user, &of.user_id)),
             ConversationAction::DiscardHistory(of) => either(&None, &Some(of.user_id.clone()), user)?,
             ConversationAction::SendMessage(of) if of.identity_name.is_some() => {
-                return Err(Rejection::new(ErrorType::ActionNotSupported).because("sending to an identity"));
+                return Err(Rejection::new(ErrorType::IdentityNotFound));
             }
             ConversationAction::SendMessage(of) => either(&of.channel_id, &of.user_id, user)?,
             ConversationAction::SendFile(of) => either(&of.channel_id, &of.user_id, user)?,

@@ -181,12 +181,10 @@ impl Conversation {
         send: SendMessage,
         parts: Vec<Bytes>,
     ) -> Decision {
-        if send.identity_name.is_some() {
-            return Err(Rejection::new(ErrorType::ActionNotSupported).because("sending to an identity"));
-        }
         messages::check(&send.message_type, &parts)?;
         let mut step = Step::nothing();
-        if send.user_id.is_some() {
+        // Whose an identity is, was looked up.
+        if send.user_id.is_some() || send.identity_name.is_some() {
             self.begin_dialogue(at, actor, &mut step)?;
         } else {
             self.may_send(at, &actor.user, standing, &send.message_type)?;

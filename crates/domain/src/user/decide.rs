@@ -314,6 +314,13 @@ impl User {
                 let card = serde_json::to_value(self.card()).unwrap_or_default();
                 Step::emit(Emit::Answer(Answer::Value(card)))
             }
+            UserOrder::Reach { identity, by, realms } => {
+                if !self.is_reached(&identity, by == *at.id, &realms) {
+                    return Err(Rejection::new(ErrorType::UserNotFound).about("user_id", at.id));
+                }
+                let card = serde_json::to_value(self.card()).unwrap_or_default();
+                Step::emit(Emit::Answer(Answer::Value(card)))
+            }
             UserOrder::Realms => {
                 let realms: Vec<&Id> = self.realms.keys().collect();
                 Step::emit(Emit::Answer(Answer::Value(json!(realms))))

@@ -294,6 +294,19 @@ impl User {
         Ok(step)
     }
 
+    /// Whether an identity is shown to the user, or to somebody of these realms.
+    fn shows(&self, attrs: &IdentityAttrs, own: bool, realms: &[Id]) -> bool {
+        let met = || realms.iter().any(|realm| self.realms.contains_key(realm));
+        let settled = attrs.pending.is_none() && attrs.rejected.is_none();
+        own || settled && (attrs.public.is_some() || attrs.protected.is_some() && met())
+    }
+
+    /// Whether who belongs to these realms may write to an identity.
+    pub(super) fn is_reached(&self, identity: &Identity, own: bool, realms: &[Id]) -> bool {
+        let attrs = self.identity(identity).filter(|attrs| attrs.blocked.is_none());
+        self.attrs.deleted.is_none() && attrs.is_some_and(|attrs| self.shows(attrs, own, realms))
+    }
+
     fn describe_identity(
         &self,
         at: &Moment<'_>,
@@ -303,11 +316,7 @@ impl User {
         brought: &Brought,
     ) -> Decision {
         let own = actor.user == *at.id;
-        let met = || brought.realms.iter().any(|realm| self.realms.contains_key(realm));
-        let shown = |attrs: &&IdentityAttrs| {
-            let settled = attrs.pending.is_none() && attrs.rejected.is_none();
-            own || settled && (attrs.public.is_some() || attrs.protected.is_some() && met())
-        };
+        let shown = |attrs: &&IdentityAttrs| self.shows(attrs, own, &brought.realms);
         let attrs = self.identity(identity).filter(shown).ok_or_else(|| absent(called))?;
         Ok(Step::emit(Answer::event(&events::IdentityFound {
             user_id: at.id.clone(),

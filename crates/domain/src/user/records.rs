@@ -122,6 +122,16 @@ pub enum UserOrder {
     },
     /// Answer what others may know of the user.
     Card,
+    /// Somebody writes to one of the user's identities: answers what they may know of the user, if they may know
+    /// whose it is.
+    Reach {
+        /// Which.
+        identity: Identity,
+        /// Who.
+        by: Id,
+        /// Their realms.
+        realms: Vec<Id>,
+    },
     /// Which realms the user belongs to: answers their ids.
     Realms,
     /// Whether the user has an identity that was verified: answers a boolean.

@@ -311,3 +311,23 @@ fn an_identity_of_old_keeps_its_password_whatever_changes() {
     table.brought.proven = Some(ids::digest("hash of old"));
     assert!(act(&mut table, ID, "update_identity_auth", json!({})).is_ok());
 }
+
+#[test]
+fn whoever_may_see_an_identity_writes_to_it_unless_it_wants_none() {
+    let mut table = verified();
+    table.order(json!({"RealmJoined": {"realm": "00r", "seq": 1, "command": null}})).unwrap();
+    for (shown, reached, by_colleagues) in [
+        (json!({}), false, false),
+        (json!({"protected": true}), false, true),
+        (json!({"public": true}), true, true),
+        (json!({"public": true, "blocked": true}), false, false),
+    ] {
+        act(&mut table, ID, "update_identity", json!({"identity_attrs": shown})).unwrap();
+        for (realms, expected) in [(json!(["00s"]), reached), (json!(["00r"]), by_colleagues)] {
+            let identity = json!({"type": "email", "name": NAME});
+            let reach =
+                table.order(json!({"Reach": {"identity": identity, "by": "other", "realms": realms}}));
+            assert_eq!(reach.is_ok(), expected, "{shown} {realms}");
+        }
+    }
+}
