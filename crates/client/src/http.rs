@@ -82,32 +82,34 @@ impl Http {
         }
         head.push_str("\r\n");
         let request = [head.as_bytes(), body].concat();
-        timeout(ANSWER, self.exchange(&request)).await.map_err(|_| Error::Timeout("an answer".into()))?
+        timeout(ANSWER, self.exchange(&request, method == "HEAD"))
+            .await
+            .map_err(|_| Error::Timeout("an answer".into()))?
     }
 
-    async fn exchange(&mut self, request: &[u8]) -> Result<Response> {
+    async fn exchange(&mut self, request: &[u8], bare: bool) -> Result<Response> {
         // The server may have closed a kept connection meanwhile; nothing was heard on it then, and the
         // protocol's numbers make a repeated action harmless.
         if let Some(stream) = self.stream.take()
-            && let Ok(response) = self.over(stream, request).await
+            && let Ok(response) = self.over(stream, request, bare).await
         {
             return Ok(response);
         }
         let stream = BufReader::new(net::connect(&self.address).await?);
-        self.over(stream, request).await
+        self.over(stream, request, bare).await
     }
 
-    async fn over(&mut self, mut stream: BufReader<Stream>, request: &[u8]) -> Result<Response> {
+    async fn over(&mut self, mut stream: BufReader<Stream>, request: &[u8], bare: bool) -> Result<Response> {
         stream.write_all(request).await?;
         stream.flush().await?;
-        let (response, keep) = read(&mut stream).await?;
+        let (response, keep) = read(&mut stream, bare).await?;
         self.stream = keep.then_some(stream);
         Ok(response)
     }
 }
 
-/// Reads an answer; also whether the connection can be used again.
-async fn read(stream: &mut BufReader<Stream>) -> Result<(Response, bool)> {
+/// Reads an answer, which has no body if it is `bare`; also whether the connection can be used again.
+pub(crate) async fn read(stream: &mut BufReader<Stream>, bare: bool) -> Result<(Response, bool)> {
     let status_line = line(stream).await?;
     let wrong = || Error::Protocol(format!("\"{status_line}\" is no HTTP"));
     let mut words = status_line.split(' ');
@@ -129,7 +131,7 @@ async fn read(stream: &mut BufReader<Stream>) -> Result<(Response, bool)> {
     }
     let mut response = Response { status, headers, body: Bytes::new() };
     let mut keep = !response.header("connection").eq_ignore_ascii_case("close");
-    response.body = if status == 204 || status == 304 {
+    response.body = if bare || status == 204 || status == 304 {
         Bytes::new()
     } else if response.header("transfer-encoding").eq_ignore_ascii_case("chunked") {
         chunks(stream).await?
@@ -201,7 +203,7 @@ mod tests {
         let (mut ours, theirs) = tokio::io::duplex(1024);
         ours.write_all(text).await?;
         drop(ours);
-        read(&mut BufReader::new(Box::new(theirs) as Stream)).await
+        read(&mut BufReader::new(Box::new(theirs) as Stream), false).await
     }
 
     #[tokio::test]

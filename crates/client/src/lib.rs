@@ -22,6 +22,7 @@ pub mod raw;
 pub mod record;
 pub mod requests;
 pub mod session;
+pub mod tus;
 
 pub use bytes::Bytes;
 

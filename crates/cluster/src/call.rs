@@ -114,11 +114,11 @@ impl Hub {
             let shard = ids::shard(&caller.user).unwrap_or_default();
             ids::from_bytes(shard, &rand::random::<[u8; 17]>())
         };
+        let shard = ids::shard(&caller.user).unwrap_or_default();
+        let file = ids::from_bytes(shard, &rand::random::<[u8; 10]>());
         let provided = match Brings::of(&action) {
             Some(brings) => {
-                let shard = ids::shard(&caller.user).unwrap_or_default();
-                let file = ids::from_bytes(shard, &rand::random::<[u8; 10]>());
-                let sent = Sent { brings, user: &caller.user, file, stream: &stream };
+                let sent = Sent { brings, user: &caller.user, file: file.clone(), stream: &stream };
                 let found = Some(self.take_in(sent, &mut parts).await);
                 Provision { answer: None, stream, found }
             }
@@ -164,6 +164,10 @@ impl Hub {
             Ok(Ok(Outcome::Value(mut value))) if value.get("file").is_some() => {
                 let found = self.file_found(value["file"].take()).await?;
                 Ok(vec![(Arc::new(levee_proto::Body::new(&found)), None)])
+            }
+            Ok(Ok(Outcome::Value(mut value))) if value.get("upload").is_some() => {
+                let created = self.upload_created(value["upload"].take(), file).await?;
+                Ok(vec![(Arc::new(levee_proto::Body::new(&created)), None)])
             }
             Ok(Ok(Outcome::Value(_) | Outcome::Followed(..)) | Err(_)) | Err(_) => {
                 Err(Rejection::new(ErrorType::Internal).because("no answer in time"))

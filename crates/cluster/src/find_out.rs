@@ -77,6 +77,7 @@ fn question(action: &Action) -> Option<Question<'_>> {
         },
         Action::Conversation(action) => match action {
             ConversationAction::SendMessage(send) => send.user_id.as_ref().map(Question::Card),
+            ConversationAction::CreateUpload(create) => create.user_id.as_ref().map(Question::Card),
             ConversationAction::JoinChannel(join) => match (&join.master_sign, &join.access_key) {
                 (Some(sign), _) => Some(Question::Grant(Pass {
                     sign,

@@ -171,6 +171,8 @@ pub enum Emit {
     Unwait(Timer),
     /// Remove a file's bytes. May be lost: whoever emits it has a timer that does so again.
     Discard(crate::file::Blob),
+    /// Make one of a file's parts. May be lost: whoever emits it has a timer that does so again.
+    Join(Box<crate::file::parts::Join>),
 }
 
 /// When a timer rings.

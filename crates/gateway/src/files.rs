@@ -4,6 +4,7 @@
 //! pictures are shown, all else is saved; types are not guessed; and what is shown after all has no rights.
 
 mod head;
+mod tus;
 
 use crate::Shared;
 use actix_web::body::SizedStream;
@@ -25,11 +26,12 @@ pub(crate) fn routes(config: &mut web::ServiceConfig, own_host: Option<String>) 
     let files = read_only("/files/{file}/{name}").route(web::get().to(file)).route(web::head().to(file));
     let icons = read_only("/icons/{file}").route(web::get().to(icon)).route(web::head().to(icon));
     let Some(host) = own_host else {
-        config.service(files).service(icons);
+        config.configure(tus::routes).service(files).service(icons);
         return;
     };
     let scope = web::scope("")
         .guard(actix_web::guard::fn_guard(move |at: &GuardContext<'_>| is_host(at.head().headers(), &host)))
+        .configure(tus::routes)
         .service(files)
         .service(icons)
         .default_service(web::to(|| async { HttpResponse::NotFound().finish() }));

@@ -110,6 +110,7 @@ impl<M: Machine> EntityActor<M> {
                     | Emit::Publish(_)
                     | Emit::Tell(..)
                     | Emit::Discard(_)
+                    | Emit::Join(_)
                     | Emit::Drop(_) => {}
                 }
             }
@@ -269,6 +270,7 @@ impl<M: Machine> EntityActor<M> {
         match emit {
             Emit::Claim(_) | Emit::Amend(_) | Emit::Mail(_) => {}
             Emit::Discard(blob) => self.hub.discard(self.stream.clone(), blob),
+            Emit::Join(join) => self.hub.join(self.stream.clone(), *join),
             Emit::Drop(reason) => self.hub.shared.metrics.drop(reason),
             Emit::Wait(timer, due) => self.wait(timer, self.rings_at(due, now)),
             Emit::Unwait(timer) => self.unwait(timer),

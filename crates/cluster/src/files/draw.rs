@@ -61,11 +61,17 @@ impl Files {
     }
 
     /// Keeps some bytes under a name.
-    async fn put(&self, key: &str, bytes: Bytes) -> Result<(), BlobError> {
+    pub(super) async fn put(&self, key: &str, bytes: Bytes) -> Result<(), BlobError> {
         let none = |_| BlobError::Unavailable("there is none".into());
         let blobs = self.blobs().map_err(none)?;
         let upload = blobs.begin(key).await?;
-        let tag = blobs.part(&upload, 1, bytes).await?;
-        blobs.finish(&upload, &[tag]).await
+        let kept = match blobs.part(&upload, 1, bytes).await {
+            Ok(tag) => blobs.finish(&upload, &[tag]).await,
+            Err(error) => Err(error),
+        };
+        if kept.is_err() {
+            self.let_go(&upload).await;
+        }
+        kept
     }
 }

@@ -10,6 +10,7 @@ mod intake;
 mod links;
 mod picture;
 mod receive;
+pub mod upload;
 
 pub use download::{Bytestream, Download, Link};
 pub(crate) use receive::{Brings, Sent};
@@ -86,6 +87,7 @@ pub(crate) struct Files {
     places: Semaphore,
     /// Places of those that draw small pictures.
     drawing: Arc<Semaphore>,
+    uploads: upload::Uploads,
     /// What links are signed with, once it was read.
     key: OnceCell<[u8; 32]>,
 }
@@ -93,7 +95,7 @@ pub(crate) struct Files {
 impl Files {
     pub(crate) fn new(options: FileOptions, metrics: Metrics) -> Self {
         let (places, drawing) = (Semaphore::new(AT_ONCE), Arc::new(Semaphore::new(draw::AT_ONCE)));
-        Self { options, metrics, places, drawing, key: OnceCell::new() }
+        Self { options, metrics, places, drawing, uploads: upload::Uploads::default(), key: OnceCell::new() }
     }
 
     fn blobs(&self) -> Result<&Arc<dyn Blobs>, Rejection> {

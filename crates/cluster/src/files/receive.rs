@@ -197,7 +197,7 @@ impl Files {
     }
 
     /// Refuses a file that is too large.
-    fn check_size(&self, size: u64) -> Result<(), Rejection> {
+    pub(super) fn check_size(&self, size: u64) -> Result<(), Rejection> {
         match self.options.max_bytes {
             Some(most) if size > most => {
                 self.metrics.drop("file_bytes");
@@ -219,7 +219,7 @@ impl Files {
     }
 
     /// Drops an upload that came to nothing. If that fails, the store of blobs drops it in time.
-    async fn let_go(&self, upload: &str) {
+    pub(super) async fn let_go(&self, upload: &str) {
         if let Ok(blobs) = self.blobs()
             && let Err(error) = blobs.abandon(upload).await
         {

@@ -356,6 +356,8 @@ impl SessionActor {
                     self.discover_jitsi(action_id, room, ctx);
                 } else if let Some(file) = take("file") {
                     self.describe_file(action_id, file, ctx);
+                } else if let Some(upload) = take("upload") {
+                    self.create_upload(action_id, upload, ctx);
                 } else {
                     self.describe_queues(action_id, value, ctx);
                 }
@@ -371,6 +373,19 @@ impl SessionActor {
         ctx.spawn(finding.into_actor(self).map(move |found, actor, ctx| {
             match found {
                 Ok(found) => actor.tell(Arc::new(Body::new(&found)), action_id, ctx),
+                Err(rejection) => actor.reject(&rejection, action_id, ctx),
+            }
+            actor.flush(ctx);
+        }));
+    }
+
+    /// A conversation has said that the user may send a file.
+    fn create_upload(&mut self, action_id: Option<u64>, upload: serde_json::Value, ctx: &mut Context<Self>) {
+        let (hub, file) = (self.hub.clone(), self.derive("file", action_id));
+        let creating = async move { hub.upload_created(upload, file).await };
+        ctx.spawn(creating.into_actor(self).map(move |created, actor, ctx| {
+            match created {
+                Ok(created) => actor.tell(Arc::new(Body::new(&created)), action_id, ctx),
                 Err(rejection) => actor.reject(&rejection, action_id, ctx),
             }
             actor.flush(ctx);

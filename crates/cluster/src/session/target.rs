@@ -142,6 +142,7 @@ pub(crate) fn target(action: &Action, user: &Id) -> Result<Stream, Rejection> {
             }
             ConversationAction::SendMessage(of) => either(&of.channel_id, &of.user_id, user)?,
             ConversationAction::SendFile(of) => either(&of.channel_id, &of.user_id, user)?,
+            ConversationAction::CreateUpload(of) => either(&of.channel_id, &of.user_id, user)?,
             ConversationAction::TransferAudience(of) => audience(&of.audience_id)?,
             ConversationAction::GetTranscript(of) => {
                 transcript(&of.channel_id, &of.dialogue_id, &of.audience_id)?

@@ -29,6 +29,7 @@ impl Conversation {
             ConversationAction::CreateChannel(create) => self.create(at, actor, create),
             ConversationAction::SendMessage(send) => self.send(at, actor, standing, send, parts),
             ConversationAction::SendFile(send) => self.send_file(at, actor, &send),
+            ConversationAction::CreateUpload(create) => self.create_upload(at, actor, create),
             ConversationAction::LoadHistory(load) => self.load(actor, standing, load),
             ConversationAction::UpdateDialogue(update) => self.update_dialogue(at, actor, update),
             ConversationAction::DiscardHistory(discard) => self.discard(at, actor, &discard),
@@ -276,6 +277,18 @@ impl Conversation {
         standing: Standing,
         message_type: &str,
     ) -> Result<(), Rejection> {
+        self.may_write(at, user, standing, message_type)?;
+        self.keeps_pace(at, user, standing)
+    }
+
+    /// Whether a user may write such a message, at any pace.
+    pub(super) fn may_write(
+        &self,
+        at: &Moment<'_>,
+        user: &Id,
+        standing: Standing,
+        message_type: &str,
+    ) -> Result<(), Rejection> {
         let Some(member) = self.members.get(user).filter(|_| self.form == Form::Channel) else {
             return Err(Self::absent(at.id));
         };
@@ -293,7 +306,6 @@ impl Conversation {
         if message_type == "ninchat.com/notice" && !standing.may(Right::Notify) {
             return refuse("notices are the operators'");
         }
-        self.keeps_pace(at, user, standing)?;
         if self.is_blacklisted(message_type) {
             return Err(Rejection::new(ErrorType::MessageNotSupported).about("message_type", message_type));
         }
@@ -357,6 +369,9 @@ impl Conversation {
             | ConversationOrder::MayUpload { .. } => Step::nothing(),
             ConversationOrder::Reads { file, user } => {
                 Step::emit(Emit::Answer(Answer::Value(json!(self.reads(at, &file, &user)))))
+            }
+            order @ (ConversationOrder::Uploading(_) | ConversationOrder::TakeFile { .. }) => {
+                self.obey_about_uploads(at, order)
             }
             ConversationOrder::HasFile { file } => self.has_file(&file),
             ConversationOrder::QueueOf { digest } => {

@@ -1,8 +1,7 @@
 //! The files of a conversation: who may send them, who may read them, and when they go.
 
-use super::part::Part;
 use super::records::{ConversationRecord, Message};
-use super::{Conversation, Decision, Form};
+use super::{Conversation, Decision, FILE, Form};
 use crate::found::Found;
 use crate::machine::{Actor, Emit, Moment, Step};
 use crate::rights::Right;
@@ -15,9 +14,6 @@ use std::collections::BTreeMap;
 
 #[cfg(test)]
 mod tests;
-
-/// The type of the messages that files come with.
-const FILE: &str = "ninchat.com/file";
 
 /// The files of a conversation's messages.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -61,9 +57,15 @@ impl Conversation {
     /// Refuses who may not send a file: where one may not write, and where the channel's `upload` enables others only.
     /// In a dialogue of two, both may.
     pub(super) fn may_upload(&self, at: &Moment<'_>, user: &Id, in_dialogue: bool) -> Result<(), Rejection> {
+        self.may_attach(at, user, in_dialogue)?;
+        if in_dialogue { Ok(()) } else { self.keeps_pace(at, user, self.standing(at, user)) }
+    }
+
+    /// The same, at any pace.
+    pub(super) fn may_attach(&self, at: &Moment<'_>, user: &Id, in_dialogue: bool) -> Result<(), Rejection> {
         if !in_dialogue {
             let standing = self.standing(at, user);
-            self.may_send(at, user, standing, FILE)?;
+            self.may_write(at, user, standing, FILE)?;
             let upload = self.attrs.upload.as_deref();
             let asked = upload == Some("customer") && self.attrs.requester_id.as_ref() == Some(user);
             if !asked && !standing.uploads(upload) {
@@ -95,16 +97,8 @@ impl Conversation {
         if in_dialogue {
             self.begin_dialogue(at, actor, &mut step)?;
         }
-        let content = json!({"files": [{"file_id": file.file, "file_attrs": file.attrs()}]});
-        step.records.push(ConversationRecord::Message(Message {
-            message_type: FILE.into(),
-            author: Some((actor.user.clone(), actor.card.name.clone())),
-            between: self.between(actor),
-            hidden: self.members.get(&actor.user).is_some_and(|member| member.attrs.autohide.is_some()),
-            file: Some(file.file.clone()),
-            parts: vec![Part(content.to_string().into())],
-            ..Message::default()
-        }));
+        let author = (actor.user.clone(), actor.card.name.clone());
+        step.records.push(self.file_message(author, self.between(actor), file));
         Ok(step.and(Emit::Forward(Stream::file(&file.file), json!("Posted"))))
     }
 

@@ -22,6 +22,7 @@ pub(crate) mod terms;
 mod tests;
 mod transcript;
 mod transfer;
+mod uploads;
 mod views;
 
 pub use part::Part;
@@ -40,6 +41,9 @@ use levee_proto::{Action, ConversationAction, ErrorType, Id, Object, Rejection, 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// The type of the messages that files come with.
+const FILE: &str = "ninchat.com/file";
 
 type Decision = Result<Step<ConversationRecord>, Rejection>;
 
@@ -82,6 +86,9 @@ pub struct Conversation {
     /// The files of its messages.
     #[serde(default, skip_serializing_if = "files::Attachments::is_empty")]
     files: files::Attachments,
+    /// Files that came lately.
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    arrived: VecDeque<Id>,
     /// Who of those that serve the audience had no connection when they were sought; not recorded.
     #[serde(skip)]
     missing: BTreeSet<Id>,
@@ -273,6 +280,7 @@ impl Machine for Conversation {
             }
         }
         self.keep_files(seq, time, record);
+        self.note_arrival(record);
         self.go_on_with_course(time, record);
     }
 

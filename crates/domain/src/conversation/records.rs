@@ -171,6 +171,17 @@ pub enum ConversationOrder {
         /// Which.
         file: Id,
     },
+    /// Show how far a file is that somebody sends.
+    Uploading(crate::file::parts::News),
+    /// Take in a file that came in parts and is complete.
+    TakeFile {
+        /// Which.
+        file: Box<crate::file::Described>,
+        /// What may be known of its owner.
+        card: UserAttrs,
+        /// The other user of a dialogue, with what may be known of them.
+        peer: Option<(Id, UserAttrs)>,
+    },
     /// Tell in the dialogue of two that one invited the other to a channel.
     Invited {
         /// Who invites, and whom: each with what others may know of them.

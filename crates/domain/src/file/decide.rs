@@ -1,5 +1,6 @@
 //! What a file decides.
 
+use super::parts::Ended;
 use super::{Begun, Blob, Content, Decision, Described, File, FileOrder, FileRecord, Phase, Piece};
 use crate::found::Found;
 use crate::machine::{Actor, Answer, Due, Emit, Machine, Moment, Step, Timer};
@@ -24,7 +25,7 @@ impl File {
         Ok(Step::emit(Emit::Answer(Answer::Value(json!({"file": (&actor.user, file)})))))
     }
 
-    fn described(&self, at: &Moment<'_>) -> Option<Described> {
+    pub(super) fn described(&self, at: &Moment<'_>) -> Option<Described> {
         let begun = self.begun.as_ref()?;
         Some(Described {
             file: at.id.clone(),
@@ -43,6 +44,7 @@ impl File {
             FileOrder::Begin(begun) => self.begin(at, begun),
             FileOrder::Part { key, piece } => self.part(at, &key, piece),
             FileOrder::Complete { key, content } => self.complete(at, &key, content),
+            FileOrder::Parts(order) => self.obey_in_parts(at, order),
             FileOrder::About => self.described(at).map(answer).ok_or_else(|| Self::absent(at.id)),
             FileOrder::Posted if self.phase == Phase::Complete => {
                 Ok(self.with_timer(at, Step::record(FileRecord::Posted)))
@@ -116,19 +118,21 @@ impl File {
         Ok(step)
     }
 
-    fn remove(&self, at: &Moment<'_>) -> Step<FileRecord> {
+    pub(super) fn remove(&self, at: &Moment<'_>) -> Step<FileRecord> {
         let mut step = Step::record(FileRecord::Removed);
-        step.emits.extend(self.begun.as_ref().map(|begun| Emit::Discard(begun.blob.clone())));
-        step.emits.extend(discards(&self.litter));
+        step.emits.extend(discards(&self.after(&[&FileRecord::Removed]).litter));
         self.with_timer(at, step)
     }
 
     /// The timer has rung: bytes are still there that shall not be, or the time is over for what came to nothing.
     fn due(&self, at: &Moment<'_>) -> Step<FileRecord> {
         let mut step = Step::nothing();
-        if let Some(begun) = &self.begun {
+        if self.is_all_here() {
+            // Who has joined its parts may have died over it.
+            step.emits.extend(self.joins());
+        } else if let Some(begun) = &self.begun {
             match self.phase {
-                Phase::Begun if begun.expires <= at.now => return self.remove(at),
+                Phase::Begun if begun.expires <= at.now => return self.give_up(at, Ended::Expired),
                 Phase::Complete if begun.expires + CLOCKS <= at.now => {
                     // It may have been told of, and the word is still on its way: its conversation knows.
                     let ask = json!({"HasFile": {"file": at.id}});
@@ -148,17 +152,17 @@ impl File {
     }
 
     /// The file as it is after some records.
-    fn after(&self, records: &[&FileRecord]) -> Self {
+    pub(super) fn after(&self, records: &[&FileRecord]) -> Self {
         let mut after = self.clone();
         records.iter().for_each(|record| after.apply(0, 0, record));
         after
     }
 
     /// Sets the timer for what is to be done next.
-    fn with_timer(&self, at: &Moment<'_>, step: Step<FileRecord>) -> Step<FileRecord> {
+    pub(super) fn with_timer(&self, at: &Moment<'_>, step: Step<FileRecord>) -> Step<FileRecord> {
         let after = self.after(&step.records.iter().collect::<Vec<_>>());
         let due = match (&after.begun, after.phase) {
-            _ if !after.litter.is_empty() => Some(at.now + AGAIN),
+            _ if !after.litter.is_empty() || after.is_all_here() => Some(at.now + AGAIN),
             (Some(begun), Phase::Begun) => Some(begun.expires),
             (Some(begun), Phase::Complete) => Some(begun.expires + CLOCKS),
             _ => None,
@@ -170,7 +174,7 @@ impl File {
     }
 }
 
-fn discards(litter: &[Blob]) -> impl Iterator<Item = Emit> {
+pub(super) fn discards(litter: &[Blob]) -> impl Iterator<Item = Emit> {
     litter.iter().cloned().map(Emit::Discard)
 }
 

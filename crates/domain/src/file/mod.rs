@@ -5,6 +5,7 @@
 
 mod decide;
 pub mod name;
+pub mod parts;
 mod records;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,9 @@ pub struct File {
     /// Parts that are durable, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pieces: Vec<Piece>,
+    /// What there is of it, if it comes over connections that may break.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    parts: Option<parts::Parts>,
     /// What was found out about its bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     content: Option<Content>,
@@ -84,19 +88,32 @@ impl Machine for File {
                 self.begun = Some(begun);
             }
             FileRecord::Part(piece) => self.pieces.push(piece),
+            FileRecord::Parts(record) => self.apply_in_parts(record),
             FileRecord::Completed(content) => {
+                self.leave_parts();
                 self.phase = Phase::Complete;
                 self.pieces.clear();
                 self.content = Some(content);
             }
             FileRecord::Posted => self.phase = Phase::Posted,
             FileRecord::Removed => {
+                self.leave_parts();
                 self.phase = Phase::Removed;
                 self.litter.extend(self.begun.take().map(|before| before.blob));
                 self.pieces.clear();
                 self.content = None;
             }
             FileRecord::Cleared { key } => self.litter.retain(|blob| blob.key != key),
+        }
+    }
+
+    fn absorbs(input: &Input<FileOrder>) -> bool {
+        matches!(input, Input::Order(FileOrder::Parts(_)))
+    }
+
+    fn absorb(&mut self, now: u64, input: &Input<FileOrder>) {
+        if let Input::Order(FileOrder::Parts(order)) = input {
+            self.note_told(now, order);
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a file may be called: nothing that leads a browser, a shell or an eye astray.
 
-use levee_proto::{Text, limits};
+use levee_proto::attrs::{FileAttrsPatch, Writable};
+use levee_proto::{Rejection, Text, limits};
 
 /// The name of a file that has none left.
 const NAMELESS: &str = "file";
@@ -25,6 +26,18 @@ pub fn clean(name: &str) -> Text {
         end -= 1;
     }
     Text::from(&trimmed[..end]) + ending
+}
+
+/// The name that a file shall have.
+///
+/// # Errors
+/// `request_malformed` without one, `permission_denied` for attributes that are not the sender's to give.
+pub fn wanted(attrs: &FileAttrsPatch) -> Result<Text, Rejection> {
+    attrs.check(|writable| writable == Writable::Owner)?;
+    match &attrs.name {
+        Some(Some(given)) if !given.is_empty() => Ok(clean(given)),
+        _ => Err(Rejection::malformed("file_attrs has a name")),
+    }
 }
 
 /// Whether a character is not seen and changes how others are seen, or breaks a line.

@@ -1,5 +1,6 @@
 //! What happens to a file, and what others order of one.
 
+use super::parts::{PartsOrder, PartsRecord};
 use levee_proto::attrs::FileAttrs;
 use levee_proto::{Id, Object, Text};
 use serde::{Deserialize, Serialize};
@@ -124,6 +125,8 @@ pub enum FileOrder {
         /// Which.
         piece: Piece,
     },
+    /// What is to be done with a file that comes over connections that may break.
+    Parts(PartsOrder),
     /// All parts are durable, and are one now.
     Complete {
         /// The name of the bytes.
@@ -154,6 +157,8 @@ pub enum FileRecord {
     Begun(Begun),
     /// A part is durable.
     Part(Piece),
+    /// What happens to a file that comes over connections that may break.
+    Parts(PartsRecord),
     /// It is complete.
     Completed(Content),
     /// A conversation has it.

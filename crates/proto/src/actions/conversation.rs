@@ -33,6 +33,8 @@ parameters! {
     DiscardHistory { message_id: Id, user_id: Id ;  }
     /// Sends a file to a channel or a user.
     SendFile { file_attrs: FileAttrsPatch ; channel_id: Id, user_id: Id }
+    /// Asks where a file of any size goes, over connections that may break; its attributes are a name and, if it is known, a size.
+    CreateUpload { file_attrs: FileAttrsPatch ; channel_id: Id, user_id: Id }
     /// Asks for a file's address.
     DescribeFile { file_id: Id ;  }
     /// Asks for a conversation as a whole.

@@ -190,6 +190,7 @@ actions! {
             "get_transcript" => GetTranscript,
             "delete_transcript" => DeleteTranscript,
             "send_file" => SendFile,
+            "levee_create_upload" => CreateUpload,
         }
         planned { }
     }

@@ -37,6 +37,10 @@ events! {
     HistoryDiscarded = "history_discarded" { message_id: Id ; channel_id: Id, user_id: Id }
     /// Describes a file.
     FileFound = "file_found" { file_attrs: FileAttrs, file_id: Id, file_url: Text, url_expiry: u64 ; thumbnail_url: Text }
+    /// Where a file goes, by tus 1.0, and until when, in seconds since 1970.
+    UploadCreated = "levee_upload_created" { upload_url: Text, url_expiry: u64 ; channel_id: Id, user_id: Id }
+    /// How far a file is that somebody sends; at its end, how that was.
+    UploadUpdated = "levee_upload_updated" { file_attrs: FileAttrs, upload_id: Id, upload_offset: u64, user_id: Id ; channel_id: Id, dialogue_id: Vec<Text>, upload_ended: Text }
     /// A conversation as a whole.
     TranscriptContents = "transcript_contents" {  ; audience_id: Id, audience_members: Object, audience_metadata: Object, channel_id: Id, dialogue_id: Vec<Text>, dialogue_members: Object, message_id: Id, transcript_messages: Vec<Object> }
     /// A conversation's content was deleted.

@@ -10,6 +10,7 @@ pub(crate) mod people;
 mod process;
 pub(crate) mod rooms;
 pub(crate) mod signer;
+pub(crate) mod uploads;
 
 pub(crate) use process::Server;
 

@@ -610,6 +610,12 @@ export interface ActionParams {
     channel_id?: string;
     user_id?: string;
   };
+  /** Asks where a file of any size goes, over connections that may break; its attributes are a name and, if it is known, a size. */
+  levee_create_upload: {
+    file_attrs: Patch<FileAttrs>;
+    channel_id?: string;
+    user_id?: string;
+  };
   /** Asks for a file's address. */
   describe_file: {
     file_id: string;
@@ -1137,6 +1143,23 @@ export interface EventParams {
     file_url: string;
     url_expiry: number;
     thumbnail_url?: string;
+  };
+  /** Where a file goes, by tus 1.0, and until when, in seconds since 1970. */
+  levee_upload_created: {
+    upload_url: string;
+    url_expiry: number;
+    channel_id?: string;
+    user_id?: string;
+  };
+  /** How far a file is that somebody sends; at its end, how that was. */
+  levee_upload_updated: {
+    file_attrs: FileAttrs;
+    upload_id: string;
+    upload_offset: number;
+    user_id: string;
+    channel_id?: string;
+    dialogue_id?: string[];
+    upload_ended?: string;
   };
   /** A conversation as a whole. */
   transcript_contents: {
