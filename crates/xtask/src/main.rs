@@ -19,6 +19,7 @@ mod shell;
 mod suite;
 mod tidy;
 mod tools;
+mod upload;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -94,6 +95,18 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Carry a large file through a cluster: cut off three times, through another node after a kill -9, and down again.
+    ///
+    /// It prints what that took, and fails unless the bytes are equal and no node took much memory. Arguments are handed
+    /// on to the run: `--size 10GiB`; `--latency` measures messages beside ten uploads at full speed instead.
+    Upload {
+        /// Do not build for release.
+        #[arg(long)]
+        quick: bool,
+        /// Arguments of the run.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Show the acceptance lines of the first landing, one line each.
     Accept {
         /// Only these lines.
@@ -125,6 +138,7 @@ fn run(command: Command) -> Result<()> {
         Command::Mutants { filter, list } => mutants::run(&repo, filter.as_deref(), list),
         Command::Bench { arguments } => bench::run(&repo, &arguments),
         Command::Faults { long, document, arguments } => faults::run(&repo, long, document, &arguments),
+        Command::Upload { quick, arguments } => upload::run(&repo, quick, &arguments),
         Command::Accept { only } => accept::run(&repo, &only),
     }
 }

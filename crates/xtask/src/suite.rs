@@ -1,7 +1,9 @@
 //! `cargo xtask test`: every check of the project, part by part.
 
 use crate::repo::Repo;
-use crate::{browser, chart, demo, deps, faults, floors, fuzz, generate, official, shell, tidy, tools};
+use crate::{
+    browser, chart, demo, deps, faults, floors, fuzz, generate, official, shell, tidy, tools, upload,
+};
 use anyhow::{Result, bail};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -43,6 +45,9 @@ static PARTS: &[Part] = &[
     part("seeds", "chats on networks that lose, repeat and delay", |repo| passed(seeds(repo))),
     part("faults", "a cluster under load, and one fault after the other", |repo| {
         passed(faults::run(repo, false, false, &["--lenient".to_owned()]))
+    }),
+    part("upload", "a large file through connections and nodes that break", |repo| {
+        passed(upload::run(repo, true, &["--size".to_owned(), UPLOAD.to_owned()]))
     }),
     part("helm", "the chart lints and renders", |repo| passed(chart::run(repo))),
     part("docker", "the Dockerfile lints", hadolint),
@@ -120,6 +125,9 @@ fn passed(result: Result<()>) -> Result<Outcome> {
 fn cargo(repo: &Repo, arguments: &[&str]) -> Result<()> {
     shell::run(shell::cargo().current_dir(&repo.root).args(arguments))
 }
+
+/// How large the file is.
+const UPLOAD: &str = "256MiB";
 
 /// How many seeds of chance are tried.
 const SEEDS: &str = "200";
