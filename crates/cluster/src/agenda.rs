@@ -4,8 +4,8 @@
 use crate::entity::timers;
 use crate::hub::Hub;
 use crate::letter::Job;
-use crate::outbox;
 use crate::session::SessionRow;
+use crate::{hooks, outbox};
 use levee_domain::user::SESSIONS;
 use levee_domain::view::{Kind, Stream};
 use levee_proto::Id;
@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// How many items of a shard are looked at when it is taken over.
+/// How many items of a shard's agenda one read brings.
 const PAGE: usize = 10_000;
 /// After how long it is tried again to read an agenda.
 const DUE_AGAIN: Duration = Duration::from_secs(1);
@@ -56,31 +56,44 @@ impl Hub {
     /// Wakes every entity of some shards that has something left to do.
     pub(crate) async fn resume_agenda(self: Rc<Self>, shards: Vec<Shard>) {
         for shard in shards {
-            match self.due(shard).await {
-                Some(items) => {
-                    if items.len() == PAGE {
-                        self.shared.metrics.drop("agenda_page");
-                        tracing::error!(shard, "only {PAGE} items of the agenda are taken up");
-                    }
-                    let (mails, items): (Vec<_>, Vec<_>) = items.into_iter().partition(outbox::is_mail);
-                    self.take_up_mails(mails);
-                    let (timers, rest): (Vec<_>, Vec<_>) = items.into_iter().partition(timers::is_timer);
-                    let set = |item: AgendaItem| Some((item.due, Stream::from_key(&item.stream)?));
-                    self.timers.borrow_mut().extend(timers.into_iter().filter_map(set));
-                    let streams: BTreeSet<_> = rest.into_iter().map(|item| item.stream).collect();
-                    for stream in streams.iter().filter_map(|key| Stream::from_key(key)) {
-                        self.route(stream, Job::Wake);
-                    }
+            let mut since = 0;
+            loop {
+                let Some(items) = self.due(shard, since).await else {
+                    tracing::debug!(shard, "the shard went elsewhere before its agenda was read");
+                    break;
+                };
+                // There may be more: a receiver of webhooks may be away for days.
+                let more = (items.len() == PAGE).then(|| items.last().map(|item| item.due)).flatten();
+                self.take_up(items);
+                let Some(last) = more else { break };
+                if last == since {
+                    self.shared.metrics.drop("agenda_page");
+                    tracing::error!(shard, "of what is due at one time, {PAGE} items are taken up");
                 }
-                None => tracing::debug!(shard, "the shard went elsewhere before its agenda was read"),
+                since = if last == since { last + 1 } else { last };
             }
         }
     }
 
-    /// All that is on a shard's agenda; `None` if the shard is another node's.
-    async fn due(&self, shard: Shard) -> Option<Vec<AgendaItem>> {
+    /// Takes up what the agenda lists.
+    fn take_up(self: &Rc<Self>, items: Vec<AgendaItem>) {
+        let (mails, items): (Vec<_>, Vec<_>) = items.into_iter().partition(outbox::is_mail);
+        self.take_up_mails(mails);
+        let (hooks, items): (Vec<_>, Vec<_>) = items.into_iter().partition(hooks::is_hook);
+        self.take_up_hooks(&hooks);
+        let (timers, rest): (Vec<_>, Vec<_>) = items.into_iter().partition(timers::is_timer);
+        let set = |item: AgendaItem| Some((item.due, Stream::from_key(&item.stream)?));
+        self.timers.borrow_mut().extend(timers.into_iter().filter_map(set));
+        let streams: BTreeSet<_> = rest.into_iter().map(|item| item.stream).collect();
+        for stream in streams.iter().filter_map(|key| Stream::from_key(key)) {
+            self.route(stream, Job::Wake);
+        }
+    }
+
+    /// What is on a shard's agenda from a time on; `None` if the shard is another node's.
+    async fn due(&self, shard: Shard, since: u64) -> Option<Vec<AgendaItem>> {
         loop {
-            match self.shared.store.due(shard, u64::MAX, PAGE).await {
+            match self.shared.store.due(shard, since..=u64::MAX, PAGE).await {
                 Ok(items) => return Some(items),
                 Err(error) => {
                     tracing::warn!(%error, shard, "the agenda can't be read; trying again");

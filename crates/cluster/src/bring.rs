@@ -63,6 +63,7 @@ pub(crate) fn is_sought(action: &Action) -> bool {
         | Action::Queue(_)
         | Action::File(_)
         | Action::Key(_)
+        | Action::Webhook(_)
         | Action::Video(_)
         | Action::Member(_) => false,
     }
@@ -83,6 +84,7 @@ fn is_ours(action: &Action) -> bool {
         | Action::Realm(_)
         | Action::Queue(_)
         | Action::Key(_)
+        | Action::Webhook(_)
         | Action::Video(_)
         | Action::File(_)
         | Action::Member(_) => false,

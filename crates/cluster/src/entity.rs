@@ -10,7 +10,7 @@ pub(crate) mod timers;
 
 use crate::hub::Hub;
 use crate::letter::{AskedOutcome, Asker, Attached, Job, Letter, LineUp, Outcome};
-use crate::{outbox, realms};
+use crate::{hooks, outbox, realms};
 use actix::prelude::*;
 use levee_domain::machine::{Machine, Timer};
 use levee_domain::view::{Kind, Stream};
@@ -160,8 +160,10 @@ impl<M: Machine> EntityActor<M> {
 
     fn restore_forwards(&mut self, open: Vec<levee_store::AgendaItem>) {
         let mut again: HashMap<Stream, VecDeque<(Id, Value)>> = HashMap::new();
-        let mut items: Vec<_> =
+        let items: Vec<_> =
             open.into_iter().filter(|item| !timers::is_timer(item) && !outbox::is_mail(item)).collect();
+        let (hooks, mut items): (Vec<_>, Vec<_>) = items.into_iter().partition(hooks::is_hook);
+        self.hub.take_up_hooks(&hooks);
         items.sort_by(|a, b| a.key.cmp(&b.key));
         for item in items {
             match serde_json::from_slice::<commit::Forwarding>(&item.body) {

@@ -56,6 +56,7 @@ fn question(action: &Action) -> Option<Question<'_>> {
         | Action::User(_)
         | Action::Identity(_)
         | Action::Realm(_)
+        | Action::Webhook(_)
         | Action::Video(_)
         | Action::Access(_) => None,
         Action::File(FileAction::DescribeFile(of)) => Some(Question::Reads(&of.file_id)),

@@ -8,6 +8,7 @@ use crate::call::Calls;
 use crate::entity::EntityMessage;
 use crate::files::Files;
 use crate::follow::Follows;
+use crate::hooks::Hooks;
 use crate::letter::{Job, Letter, Outcome, Seat};
 use crate::mail_rate::MailRate;
 use crate::metrics::Metrics;
@@ -197,6 +198,7 @@ pub struct Hub {
     pub(crate) calls: Calls,
     pub(crate) alike: Alike,
     pub(crate) outbox: Outbox,
+    pub(crate) hooks: Hooks,
     pub(crate) relays: Relays,
     pub(crate) turns: Turns,
     /// Orders that wait for an owner of their stream, each since a tick.
@@ -236,6 +238,7 @@ impl Hub {
             calls: Calls::default(),
             alike: Alike::default(),
             outbox: Outbox::default(),
+            hooks: Hooks::default(),
             relays: Relays::default(),
             turns: Turns::default(),
             held: RefCell::default(),
@@ -279,10 +282,13 @@ impl Hub {
         self.release_held();
         self.ring_timers();
         self.send_mails();
+        self.tell_webhooks();
+        self.weigh_webhooks();
         self.save_confirmed();
         self.passivate();
         self.retry_attaching();
         self.look_at_nonces();
+        self.look_at_dead_letters();
         self.relays.look(|node| self.shared.placement.is_live(node));
         if self.shared.post_office.is_open() {
             self.relays.end_old(TICK);

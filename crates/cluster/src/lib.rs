@@ -14,6 +14,7 @@ pub mod files;
 mod find_out;
 mod follow;
 mod history;
+mod hooks;
 pub mod hub;
 mod identities;
 pub mod letter;
@@ -39,6 +40,7 @@ mod transcript;
 mod whereabouts;
 
 pub use files::FileOptions;
+pub use hooks::{Answered, Call, Caller, ListedKey, SigningKey, list_keys, new_kid, rotate_keys};
 pub use hub::Hub;
 pub use levee_domain::ice::IceServers;
 pub use levee_domain::jitsi::Jitsi;

@@ -1,6 +1,8 @@
 //! The cluster's figures, for Prometheus.
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
 
 /// The figures of one node.
 #[derive(Debug, Clone)]
@@ -39,6 +41,12 @@ pub struct Metrics {
     pub uploads: IntCounterVec,
     /// Bytes of files, by direction.
     pub file_bytes: IntCounterVec,
+    /// What webhooks were told, by what became of it.
+    pub hooks: IntCounterVec,
+    /// Conversations of which a webhook is still to be told something, each for each webhook.
+    pub hooks_waiting: IntGauge,
+    /// For how many seconds the oldest of those waits, by thread.
+    pub hooks_oldest: IntGaugeVec,
     /// Commits that met another writer, by kind of conflict.
     pub conflicts: IntCounterVec,
 }
@@ -115,6 +123,24 @@ impl Metrics {
                 Opts::new("levee_file_bytes_total", "Bytes of files, by direction."),
                 &["direction"],
             )?,
+            hooks: IntCounterVec::new(
+                Opts::new(
+                    "levee_webhook_deliveries_total",
+                    "What webhooks were told, were to be told and were not told, by outcome.",
+                ),
+                &["outcome"],
+            )?,
+            hooks_waiting: IntGauge::new(
+                "levee_webhooks_waiting",
+                "Conversations with something that a webhook is still to be told, for each webhook.",
+            )?,
+            hooks_oldest: IntGaugeVec::new(
+                Opts::new(
+                    "levee_webhooks_oldest_seconds",
+                    "For how long the oldest of them waits, by thread.",
+                ),
+                &["arbiter"],
+            )?,
             conflicts: IntCounterVec::new(
                 Opts::new("levee_commit_conflicts_total", "Commits that met another writer, by kind."),
                 &["kind"],
@@ -137,6 +163,9 @@ impl Metrics {
         registry.register(Box::new(metrics.mails.clone()))?;
         registry.register(Box::new(metrics.uploads.clone()))?;
         registry.register(Box::new(metrics.file_bytes.clone()))?;
+        registry.register(Box::new(metrics.hooks.clone()))?;
+        registry.register(Box::new(metrics.hooks_waiting.clone()))?;
+        registry.register(Box::new(metrics.hooks_oldest.clone()))?;
         registry.register(Box::new(metrics.conflicts.clone()))?;
         Ok(metrics)
     }

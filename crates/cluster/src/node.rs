@@ -3,6 +3,7 @@
 mod leases;
 
 use crate::files::FileOptions;
+use crate::hooks::Caller;
 use crate::hub::{Hub, HubActor, Run, Shared};
 use crate::letter::Letter;
 use crate::metrics::Metrics;
@@ -79,6 +80,10 @@ pub struct NodeOptions {
     pub jitsi: Jitsi,
     /// How mail goes out, if it does.
     pub mailer: Option<Arc<dyn Mailer>>,
+    /// How webhooks are told, if they are.
+    pub caller: Option<Arc<dyn Caller>>,
+    /// How long it is tried to tell a webhook something.
+    pub hook_give_up: Duration,
     /// Where addresses are, if the operator has a file that says it.
     pub places: Option<Arc<Places>>,
     /// Where files are kept, and how.
@@ -101,6 +106,8 @@ impl Default for NodeOptions {
             ice: IceServers::default(),
             jitsi: Jitsi::default(),
             mailer: None,
+            caller: None,
+            hook_give_up: Duration::from_secs(3 * 86_400),
             places: None,
             files: FileOptions::default(),
         }

@@ -11,6 +11,7 @@ pub mod few;
 pub mod file;
 pub mod found;
 pub mod highlight;
+pub mod hook;
 pub mod ice;
 pub mod identity;
 pub mod jitsi;

@@ -1,6 +1,7 @@
 //! The shape of a machine: what goes in, what a decision is.
 
 use crate::found::{Brought, Found};
+use crate::hook::Hook;
 use crate::mail::Mail;
 use crate::past::{Amend, Past, Wanted};
 use crate::view::{Line, Stream, View, roles::Roles};
@@ -161,6 +162,8 @@ pub enum Emit {
     Claim(Claim),
     /// Send a mail, for certain: kept on the agenda until it has gone out.
     Mail(Mail),
+    /// Tell a webhook, for certain: kept on the agenda until it was told, or for too long.
+    Hook(Hook),
     /// Count something that was left out at a limit, without telling.
     Drop(&'static str),
     /// Change earlier records in the same commit.

@@ -20,6 +20,7 @@ use std::sync::Arc;
 mod appointment;
 mod audience;
 mod decide;
+mod hooks;
 mod records;
 pub mod stats;
 #[cfg(test)]
@@ -201,7 +202,7 @@ impl Machine for Queue {
             let due = self.stats.due(at.now);
             step.records.extend(due.map(|(hour, sums)| QueueRecord::Settled { hour, sums }));
         }
-        Ok(step)
+        Ok(self.with_hooks(at, step))
     }
 
     fn apply(&mut self, place: u64, time: u64, record: &QueueRecord) {

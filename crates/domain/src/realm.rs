@@ -10,11 +10,15 @@ mod tags;
 mod tests;
 mod views;
 mod visits;
+mod webhook_log;
+mod webhooks;
 
 pub use records::{RealmOrder, RealmRecord};
 pub use sites::SitePut;
 pub use tags::Tags;
+pub use webhooks::{WebhookPut, aud};
 
+use crate::hook::Webhooks;
 use crate::machine::{Columns, Entry, Glance, Input, Machine, Moment, Step};
 use crate::master::Keys;
 use crate::past::Wanted;
@@ -44,6 +48,9 @@ pub struct Realm {
     /// Sites, by their keys.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sites: BTreeMap<Text, Site>,
+    /// Webhooks.
+    #[serde(default, skip_serializing_if = "Webhooks::is_empty")]
+    pub webhooks: Webhooks,
     /// Master keys.
     #[serde(default, skip_serializing_if = "Keys::is_empty")]
     pub keys: Keys,
@@ -98,6 +105,7 @@ impl Machine for Realm {
                 self.standing(user).may(Right::SeeRealm).then(|| search.wanted(Some(at.id)))
             }
             Input::Action(actor, Action::Realm(action), _) => self.wants_site(actor, action),
+            Input::Action(actor, Action::Webhook(action), _) => self.wants_deliveries(actor, action),
             Input::Order(_) | Input::Action(..) => None,
         }
     }
@@ -109,6 +117,7 @@ impl Machine for Realm {
             Input::Action(actor, Action::Key(action), payload) => {
                 self.keep_keys(at, &actor, action, &payload)
             }
+            Input::Action(actor, Action::Webhook(action), _) => self.keep_webhooks(at, &actor, action),
             Input::Action(..) => Err(Rejection::new(ErrorType::ActionNotSupported)),
             Input::Order(RealmOrder::QueueDeleted { queue }) if self.queues.contains(&queue) => {
                 Ok(Step::record(RealmRecord::QueueRemoved { queue }))
@@ -122,6 +131,9 @@ impl Machine for Realm {
                 _ => Step::nothing(),
             }),
             Input::Order(RealmOrder::Search { user, search }) => self.search(at, &user, &search),
+            Input::Order(RealmOrder::Challenged { webhook, challenge, failure }) => {
+                Ok(self.challenged(webhook, challenge, failure))
+            }
         }
     }
 
@@ -164,6 +176,13 @@ impl Machine for Realm {
             RealmRecord::SiteCreated(put) | RealmRecord::SiteChanged(put) => self.put_site(&put),
             RealmRecord::SiteDeleted { key, .. } => {
                 self.sites.remove(&key);
+            }
+            RealmRecord::WebhookPut(put) => {
+                self.webhooks.0.insert(put.id, put.webhook);
+            }
+            RealmRecord::WebhookReplayed { .. } => {}
+            RealmRecord::WebhookDeleted { id, .. } => {
+                self.webhooks.0.remove(&id);
             }
             RealmRecord::KeyMade(made) => self.keys.made(made),
             RealmRecord::KeyGone(gone) => self.keys.gone(&gone),

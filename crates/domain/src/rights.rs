@@ -66,6 +66,8 @@ pub enum Right {
     ManageTags,
     /// Make, see, change and delete a realm's sites.
     ManageSites,
+    /// Make, see, test, change and delete a realm's webhooks.
+    ManageWebhooks,
     /// Serve a queue: see who waits, accept.
     ServeQueue,
     /// See a queue's statistics.
@@ -100,6 +102,7 @@ pub const TABLE: &[(Right, Standing)] = &[
     (Right::SeeTags, Standing::RealmMember),
     (Right::ManageTags, Standing::Operator),
     (Right::ManageSites, Standing::Operator),
+    (Right::ManageWebhooks, Standing::Operator),
     (Right::ServeQueue, Standing::Member),
     (Right::SeeStats, Standing::Member),
     (Right::CreateAudience, Standing::Member),

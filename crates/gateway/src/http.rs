@@ -1,7 +1,7 @@
 //! The routes of plain HTTP.
 
 use crate::poll::{bad_callback, respond};
-use crate::{Shared, files, pages, poll, sessionless, sites};
+use crate::{Shared, files, keys, pages, poll, sessionless, sites};
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
 use levee_proto::limits;
@@ -31,6 +31,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig, context: Shared, arbiter: 
         )
         // A key has no dot: what else is beneath that path has one.
         .route("/config/{key:[a-z0-9-]+}", web::get().to(sites::configuration))
+        .route("/config/keys.json", web::get().to(keys::keys))
         .route("/v2/{any}", web::method(Method::OPTIONS).to(preflight))
         .route("/healthz", web::get().to(|| async { HttpResponse::Ok().body("alive\n") }))
         .route("/readyz", web::get().to(ready))

@@ -7,6 +7,7 @@ mod accept;
 mod client_address;
 mod files;
 mod http;
+mod keys;
 mod pages;
 mod poll;
 mod sessionless;

@@ -6,7 +6,7 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::header::{CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
 use hyper::{Request, client::conn::http1};
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -59,12 +59,13 @@ pub struct Poster {
 }
 
 impl Poster {
-    /// A way to what may be reached; the certificates that are trusted are those of browsers, or others.
+    /// A way to what may be reached; further certificates are trusted beside those that browsers trust.
     ///
     /// # Errors
-    /// When TLS can't be set up.
-    pub fn new(reach: Reach, trusted: Option<RootCertStore>) -> Result<Self, rustls::Error> {
-        let roots = trusted.unwrap_or_else(|| webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect());
+    /// When one of them can't be used, or TLS can't be set up.
+    pub fn new(reach: Reach, further: Vec<CertificateDer<'static>>) -> Result<Self, rustls::Error> {
+        let mut roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+        further.into_iter().try_for_each(|certificate| roots.add(certificate))?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
         let tls = tls.with_root_certificates(roots).with_no_client_auth();

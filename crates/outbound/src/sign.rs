@@ -32,6 +32,11 @@ impl Signer {
         Some(Self { kid: kid.to_owned(), pair })
     }
 
+    /// Its name.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
     /// The public key.
     pub fn public(&self) -> &[u8] {
         self.pair.public_key().as_ref()

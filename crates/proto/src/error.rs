@@ -40,6 +40,7 @@ error_types! {
     Internal = "internal": "The server failed; the same action may succeed later.",
     SiteAlreadyExists = "levee_site_already_exists": "The key of the site is taken.",
     SiteNotFound = "levee_site_not_found": "The site does not exist, or is not visible to the user.",
+    WebhookNotFound = "levee_webhook_not_found": "The webhook does not exist, or is not visible to the user.",
     MessageDropped = "message_dropped": "The message was not delivered.",
     MessageHasTooManyParts = "message_has_too_many_parts": "The payload has too many parts.",
     MessageMalformed = "message_malformed": "The payload does not fit the message type.",

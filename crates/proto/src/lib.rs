@@ -18,7 +18,7 @@ pub mod types;
 
 pub use actions::{
     AccessAction, Action, ConversationAction, FileAction, IdentityAction, KeyAction, MemberAction,
-    QueueAction, RealmAction, SessionAction, UserAction, VideoAction,
+    QueueAction, RealmAction, SessionAction, UserAction, VideoAction, WebhookAction,
 };
 pub use envelope::{Body, Envelope, Splice};
 pub use error::{ErrorType, Rejection};

@@ -44,5 +44,9 @@ pub const TAG_THEME_BYTES: usize = 1024;
 pub const SITES: usize = 100;
 /// Bytes of a site's configuration, encoded (`request_malformed`).
 pub const SITE_BYTES: usize = 48 * 1024;
+/// Webhooks of a realm (`permission_denied`).
+pub const WEBHOOKS: usize = 20;
+/// Bytes of a webhook's URL (`request_malformed`).
+pub const URL_BYTES: usize = 2048;
 /// The largest integer that every client can hold, 2^53 - 1.
 pub const MAX_INTEGER: u64 = (1 << 53) - 1;

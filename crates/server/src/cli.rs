@@ -45,6 +45,9 @@ pub(crate) enum Command {
     Migrate(Migrate),
     /// Check the configuration and what a node needs, say what is wrong and how to mend it.
     Doctor(Doctor),
+    /// The keys that webhooks are signed with.
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -55,6 +58,29 @@ pub(crate) enum Command {
 pub(crate) enum ConfigCommand {
     /// Print every effective setting with where it was set; secrets are masked.
     Print(Settings),
+}
+
+/// What `levee keys` does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// List the keys that are published, and which of them signs.
+    List(Settings),
+    /// Have a new key take the place of the one that signs. Nodes on PostgreSQL go on meanwhile; one on SQLite has
+    /// to be stopped first.
+    ///
+    /// The new key is published at once and signs after the grace; the old one is published until all that it
+    /// signed has expired.
+    Rotate(Rotate),
+}
+
+/// The arguments of `keys rotate`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Rotate {
+    /// Seconds until the new key signs: receivers that keep the keys need as long to see it.
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(10..=604_800))]
+    pub(crate) grace_s: u64,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
 }
 
 /// The arguments of `doctor`.

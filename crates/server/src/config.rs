@@ -78,6 +78,14 @@ pub(crate) struct Config {
     pub(crate) jitsi_secret: Secret,
     /// How mail goes out, if it does. Made of three settings.
     pub(crate) mail: Option<Mail>,
+    /// Whether webhooks may lead to plain HTTP.
+    pub(crate) webhook_allow_http: bool,
+    /// Networks that webhooks may lead to although they are not public.
+    pub(crate) webhook_allow_private: Vec<IpNetwork>,
+    /// Certificates that receivers of webhooks may have beside those that browsers trust.
+    pub(crate) webhook_ca: Option<PathBuf>,
+    /// Seconds until it is given up to tell a webhook something.
+    pub(crate) webhook_give_up_s: u64,
     /// Proxies that are believed whom they name.
     pub(crate) trusted_proxies: Vec<IpNetwork>,
     /// The file of places, if there is one.
@@ -224,6 +232,8 @@ impl Config {
     /// When settings do not go together.
     pub(crate) fn from_values(values: &Values) -> Result<Self, ConfigError> {
         let store = Self::store(values)?;
+        // Whether they are networks was looked at when they were read.
+        let networks = |name| values.list(name).iter().flat_map(|text| text.parse()).collect();
         Ok(Self {
             listen: values.address("listen"),
             tls: Self::tls(values)?,
@@ -255,8 +265,11 @@ impl Config {
             jitsi_app_id: values.text("jitsi_app_id").to_owned(),
             jitsi_secret: Secret(values.text("jitsi_secret").to_owned()),
             mail: Self::mail(values)?,
-            // Whether they are networks was looked at when they were read.
-            trusted_proxies: values.list("trusted_proxies").iter().flat_map(|text| text.parse()).collect(),
+            webhook_allow_http: values.bool("webhook_allow_http"),
+            webhook_allow_private: networks("webhook_allow_private"),
+            webhook_ca: values.path("webhook_ca"),
+            webhook_give_up_s: values.integer("webhook_give_up_s"),
+            trusted_proxies: networks("trusted_proxies"),
             geoip_database: values.path("geoip_database"),
             allowed_origins: values.list("allowed_origins"),
             log_json: values.text("log_format") == "json",

@@ -2,7 +2,7 @@
 
 use crate::cli::Doctor;
 use crate::config::{Config, Store};
-use crate::{mail, tls};
+use crate::{mail, tls, webhooks};
 use anyhow::{Context, Result, bail};
 use levee_bus::redis::Address;
 use levee_store::StoreError;
@@ -36,6 +36,7 @@ pub(crate) fn run(doctor: &Doctor) -> Result<()> {
     check("bus", bus(&config));
     check("TLS", tls::load(&config).map(|tls| if tls.is_some() { "on" } else { "off" }.into()));
     check("mail", mail::way(&config).map(|way| if way.is_some() { "on" } else { "off" }.into()));
+    check("webhooks", webhooks::way(&config).map(|_| "on".into()));
     check("address", address(config.listen));
     check("open files", open_files(config.max_connections as u64));
     check("pages", pages());

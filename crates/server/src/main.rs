@@ -7,10 +7,12 @@ mod cli;
 mod config;
 mod demo;
 mod doctor;
+mod keys;
 mod logs;
 mod mail;
 mod serve;
 mod tls;
+mod webhooks;
 
 use clap::Parser;
 use cli::{Cli, Command, ConfigCommand};
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
                 None => serve::migrate(config),
             })
         }
+        Command::Keys(command) => keys::run(command),
         Command::Doctor(doctor) => doctor::run(&doctor),
         Command::Config(ConfigCommand::Print(settings)) => Values::read(&settings.sources())
             .and_then(|values| Config::from_values(&values).map(|_| values))

@@ -2,7 +2,7 @@
 
 use crate::backing::{self, Backing};
 use crate::config::{Config, Store};
-use crate::{logs, mail, tls};
+use crate::{logs, mail, tls, webhooks};
 use anyhow::{Context, Result};
 use levee_cluster::metrics::Metrics;
 use levee_cluster::places::Places;
@@ -120,6 +120,8 @@ pub(crate) async fn start(config: &Config, demo_realm: Option<String>) -> Result
             secret: config.jitsi_secret.0.clone(),
         },
         mailer: mail::way(config)?,
+        caller: Some(webhooks::way(config)?),
+        hook_give_up: Duration::from_secs(config.webhook_give_up_s),
         places: places(config)?,
         files: backing::files(config).await?,
         passivate_after: Duration::from_secs(config.idle_passivate_s),

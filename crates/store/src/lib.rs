@@ -38,6 +38,7 @@ pub use types::*;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use std::ops::RangeInclusive;
 
 /// What every call answers.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -95,8 +96,14 @@ pub trait Directory: Send + Sync {
 /// What must still happen: open forwards and timers, written by the commit that causes them.
 #[async_trait]
 pub trait Agenda: Send + Sync {
-    /// Everything of one shard that is due at or before `until`, soonest first, at most `limit`.
-    async fn due(&self, shard: Shard, until: Micros, limit: usize) -> Result<Vec<AgendaItem>>;
+    /// Everything of one shard that is due within a time, soonest first, at most `limit`: who wants more goes on from
+    /// the last one's time, and sees what is due at that very time once more.
+    async fn due(
+        &self,
+        shard: Shard,
+        within: RangeInclusive<Micros>,
+        limit: usize,
+    ) -> Result<Vec<AgendaItem>>;
 
     /// Everything that is open for one stream, soonest first.
     async fn open(&self, stream: &str) -> Result<Vec<AgendaItem>>;

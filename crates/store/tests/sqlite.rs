@@ -101,7 +101,7 @@ async fn everything_is_there_after_opening_again() {
     assert_eq!(store.read(Read::after("s", 0, 10)).await.unwrap()[0].record.body, "one");
     assert_eq!(store.get("n", "k").await.unwrap().unwrap().value, "v");
     assert_eq!(store.load("s").await.unwrap(), Some(Snapshot { seq: 1, body: "state".into() }));
-    assert_eq!(store.due(1, 7, 10).await.unwrap()[0].body, "later");
+    assert_eq!(store.due(1, 0..=7, 10).await.unwrap()[0].body, "later");
     // The writer has to look it all up again.
     assert!(matches!(
         store.commit(append(epoch, "s", 0, "x")).await,

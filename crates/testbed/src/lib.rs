@@ -1,4 +1,5 @@
-//! Real servers for tests and fault runs: PostgreSQL, Redis and a mail server, each with a folder and a port of its own,
+//! Real servers for tests and fault runs: PostgreSQL, Redis and a mail server and a
+//! receiver of webhooks, each with a folder and a port of its own,
 //! each gone when its handle is dropped. They can be killed, stopped, paused and started again. With the
 //! feature `s3` there is an S3 server too. And there are files of places, as operators have them.
 //!
@@ -7,6 +8,7 @@
 mod places;
 mod postgres;
 mod process;
+mod receiver;
 mod redis;
 #[cfg(feature = "s3")]
 mod s3;
@@ -15,6 +17,7 @@ mod smtp;
 pub use places::places;
 pub use postgres::Postgres;
 pub use process::{Signal, free_port, signal};
+pub use receiver::{Behaviour, Received, Receiver};
 pub use redis::Redis;
 #[cfg(feature = "s3")]
 pub use s3::S3;

@@ -75,6 +75,7 @@ impl<M: Machine> Batch<M> {
                             Emit::Claim(_)
                                 | Emit::Forward(..)
                                 | Emit::Mail(_)
+                                | Emit::Hook(_)
                                 | Emit::Amend(_)
                                 | Emit::Wait(..)
                                 | Emit::Unwait(_)

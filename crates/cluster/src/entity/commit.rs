@@ -3,7 +3,7 @@
 use super::batch::{Batch, Done, Product};
 use super::{EntityActor, FORWARD_AGAIN, SNAPSHOT_EVERY, timers};
 use crate::letter::{AskedOutcome, Job, Letter, Outcome, Publish};
-use crate::outbox;
+use crate::{hooks, outbox};
 use actix::prelude::*;
 use bytes::Bytes;
 use levee_domain::machine::{Answer, Emit, Machine};
@@ -41,7 +41,7 @@ impl<M: Machine> EntityActor<M> {
         };
         let mut commit =
             Commit { shard, epoch, stream: self.stream.key(), after: batch.after, ..Commit::default() };
-        let (mut forward, mut mails) = (0, 0);
+        let (mut forward, mut mails, mut hooked) = (0, 0, 0);
         for done in &batch.done {
             let Ok(Product::Step { records, emits, .. }) = &done.result else { continue };
             for entry in records {
@@ -96,6 +96,16 @@ impl<M: Machine> EntityActor<M> {
                             key,
                             due: batch.now,
                             body: outbox::body(mail),
+                        });
+                    }
+                    Emit::Hook(hook) => {
+                        let new = || hooks::key(batch.after, batch.now, hooked, &hook.webhook);
+                        let key = hook.key.clone().unwrap_or_else(new);
+                        hooked += 1;
+                        commit.agenda.push(AgendaChange::Put {
+                            key,
+                            due: batch.now,
+                            body: hooks::body(hook),
                         });
                     }
                     Emit::Wait(timer, due) => commit.agenda.push(AgendaChange::Put {
@@ -203,7 +213,7 @@ impl<M: Machine> EntityActor<M> {
     /// Does what follows from a batch that is durable.
     pub(super) fn finish(&mut self, batch: Batch<M>, ctx: &mut Context<Self>) {
         self.busy = false;
-        let (mut forward, mut mails) = (0, 0);
+        let (mut forward, mut mails, mut hooked) = (0, 0, 0);
         let mut changed = false;
         let realm = self.realm_now();
         for Done { job, result } in batch.done {
@@ -248,6 +258,10 @@ impl<M: Machine> EntityActor<M> {
                                 mails += 1;
                                 self.hub.take_up_mail(self.stream.clone(), key, batch.now, mail);
                             }
+                            Emit::Hook(hook) => {
+                                hooked += 1;
+                                self.hub.take_up_hook(hook.webhook, self.stream.clone(), batch.now);
+                            }
                             emit => self.emit(&job, emit, (batch.after, batch.now), &mut forward),
                         }
                     }
@@ -264,11 +278,14 @@ impl<M: Machine> EntityActor<M> {
         if mails > 0 {
             self.hub.send_mails();
         }
+        if hooked > 0 {
+            self.hub.tell_webhooks();
+        }
     }
 
     fn emit(&mut self, job: &Job, emit: Emit, (after, now): (u64, u64), forward: &mut usize) {
         match emit {
-            Emit::Claim(_) | Emit::Amend(_) | Emit::Mail(_) => {}
+            Emit::Claim(_) | Emit::Amend(_) | Emit::Mail(_) | Emit::Hook(_) => {}
             Emit::Discard(blob) => self.hub.discard(self.stream.clone(), blob),
             Emit::Join(join) => self.hub.join(self.stream.clone(), *join),
             Emit::Drop(reason) => self.hub.shared.metrics.drop(reason),

@@ -4,7 +4,8 @@ use levee_domain::conversation::Conversation;
 use levee_domain::view::{Kind, Stream};
 use levee_proto::{
     AccessAction, Action, ConversationAction, ErrorType, FileAction, Id, IdentityAction, KeyAction,
-    MemberAction, QueueAction, RealmAction, Rejection, SessionAction, Text, UserAction, VideoAction, ids,
+    MemberAction, QueueAction, RealmAction, Rejection, SessionAction, Text, UserAction, VideoAction,
+    WebhookAction, ids,
 };
 
 /// Refuses what is about the session itself, and so nothing that a master does through a puppet.
@@ -31,6 +32,7 @@ pub(super) fn may_act_through(action: &Action) -> Result<(), Rejection> {
         | Action::Video(_)
         | Action::Access(_)
         | Action::Key(_)
+        | Action::Webhook(_)
         | Action::Member(_) => false,
     };
     match about_session {
@@ -84,6 +86,15 @@ pub(crate) fn target(action: &Action, user: &Id) -> Result<Stream, Rejection> {
             };
             realm.as_ref().map_or_else(|| Stream::user(user), Stream::realm)
         }
+        Action::Webhook(of) => Stream::realm(match of {
+            WebhookAction::CreateWebhook(of) => &of.realm_id,
+            WebhookAction::DescribeWebhooks(of) => &of.realm_id,
+            WebhookAction::UpdateWebhook(of) => &of.realm_id,
+            WebhookAction::DeleteWebhook(of) => &of.realm_id,
+            WebhookAction::TestWebhook(of) => &of.realm_id,
+            WebhookAction::DescribeWebhookDeliveries(of) => &of.realm_id,
+            WebhookAction::ReplayWebhook(of) => &of.realm_id,
+        }),
         Action::User(UserAction::CreateUser(_))
         | Action::Realm(RealmAction::CreateRealm(_))
         | Action::Conversation(ConversationAction::CreateChannel(_)) => {

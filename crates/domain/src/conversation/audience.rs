@@ -27,6 +27,7 @@ impl Conversation {
             request,
             prelude,
             masters,
+            hooks: _,
         } = opening;
         let members = members.into_iter().map(|(id, user, attrs)| {
             let attrs = ChannelMemberAttrs { since: Some(at.now / 1_000_000), ..attrs };

@@ -51,6 +51,16 @@ impl Course {
         self.served.iter()
     }
 
+    /// Whether it is over.
+    pub(super) fn is_over(&self) -> bool {
+        self.ended.is_some()
+    }
+
+    /// Who accepted it last, and when it was asked for, accepted and ended.
+    pub(super) fn so_far(&self) -> (Option<&Id>, [Option<u64>; 3]) {
+        (self.agent.as_ref(), [Some(self.requested), Some(self.accepted), self.ended])
+    }
+
     fn accept(&mut self, now: u64, agent: Option<Id>, request: Option<Request>) {
         let request = request.unwrap_or(Request { time: now, seq: 0 });
         if self.requests.is_empty() {

@@ -354,6 +354,8 @@ impl Conversation {
     pub(super) fn obey(&self, at: &Moment<'_>, order: ConversationOrder) -> Step<ConversationRecord> {
         match order {
             ConversationOrder::Open(opening) => self.open(at, opening),
+            ConversationOrder::Asked(asked) => self.asked(asked),
+            ConversationOrder::Replay(hook) => Step::emit(Emit::Hook(hook)),
             ConversationOrder::Erase => self.erased(at),
             ConversationOrder::EraseAt { time } if self.form == Form::Channel => {
                 Step::emit(Emit::Wait(Timer::Transcript, Due::At(time)))

@@ -75,6 +75,7 @@ impl Conversation {
                 | ConversationRecord::AccessMade(_)
                 | ConversationRecord::Followed { .. }
                 | ConversationRecord::AccessSpent(_)
+                | ConversationRecord::Asked(_)
                 | ConversationRecord::Invited { .. }
                 | ConversationRecord::Deleted { .. } => {}
             }

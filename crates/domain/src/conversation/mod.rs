@@ -8,6 +8,7 @@ mod decide;
 mod files;
 mod follow;
 mod history;
+mod hooks;
 mod info;
 mod join;
 mod listing;
@@ -25,6 +26,7 @@ mod transfer;
 mod uploads;
 mod views;
 
+pub use hooks::{Known, message_body};
 pub use part::Part;
 pub use prelude::Prelude;
 pub use records::{ConversationOrder, ConversationRecord, Member};
@@ -77,6 +79,12 @@ pub struct Conversation {
     /// Invitations that were written lately, by the digests of their keys.
     #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
     invitations: VecDeque<Id>,
+    /// The queue's last record that was told for webhooks.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    asked: u64,
+    /// The record by which it was opened, if that is not the first.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    opened: u64,
     /// How the audience went, if this is one's channel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     course: Option<course::Course>,
@@ -95,6 +103,11 @@ pub struct Conversation {
     /// Messages that were not stored since the last stored record; not recorded.
     #[serde(skip)]
     unstored: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde asks for a reference
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 /// What a conversation is.
@@ -164,6 +177,8 @@ impl Machine for Conversation {
             Input::Action(_, Action::Conversation(ConversationAction::CreateChannel(create)), _) => {
                 create.realm_id.as_ref()
             }
+            Input::Order(ConversationOrder::Open(opening)) => opening.realm_of_hooks(),
+            Input::Order(ConversationOrder::Asked(asked)) => Some(&asked.realm),
             _ => self.realm.as_ref(),
         }
     }
@@ -187,7 +202,7 @@ impl Machine for Conversation {
         };
         let step = self.without_files(self.with_infos(step));
         let step = self.ends(at, self.with_tally(at, step));
-        Ok(self.tell_directory(at, self.tell_course(at, step)))
+        Ok(self.with_hooks(at, self.tell_directory(at, self.tell_course(at, step))))
     }
 
     fn apply(&mut self, seq: u64, time: u64, record: &ConversationRecord) {
@@ -196,6 +211,7 @@ impl Machine for Conversation {
         match record.clone() {
             ConversationRecord::Opened { realm, attrs, members, metadata, accepted, .. } => {
                 self.form = Form::Channel;
+                self.opened = if seq > 1 { seq } else { 0 };
                 self.accepted = accepted;
                 self.realm = realm;
                 self.attrs = attrs;
@@ -263,6 +279,7 @@ impl Machine for Conversation {
             ConversationRecord::TransferRefused => self.transfer = None,
             ConversationRecord::AccessMade(made) => self.access.made(made),
             ConversationRecord::AccessSpent(spent) => self.access.spent(&spent),
+            ConversationRecord::Asked(asked) => self.asked = asked.seq,
             ConversationRecord::Invited { digest } => self.remember_invitation(digest),
             // No message is kept here, and nobody who only looks on.
             ConversationRecord::MessagesUpdated { .. } | ConversationRecord::Followed { .. } => {}

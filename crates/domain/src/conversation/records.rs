@@ -3,6 +3,7 @@
 use super::Prelude;
 use super::part::Part;
 use crate::access::{AccessMade, AccessSpent};
+use crate::hook::{Asked, Hook};
 use crate::machine::Command;
 use crate::queue::stats::Share;
 use levee_proto::attrs::{ChannelAttrs, ChannelMemberAttrs, DialogueMemberAttrs, UserAttrs};
@@ -90,6 +91,16 @@ pub struct Opening {
     /// The masters who speak for those of the members who are puppets.
     #[serde(default)]
     pub(super) masters: BTreeMap<Id, Id>,
+    /// Whether the realm has webhooks.
+    #[serde(default)]
+    pub(super) hooks: bool,
+}
+
+impl Opening {
+    /// The realm, if what webhooks want of it has to be looked at.
+    pub(super) fn realm_of_hooks(&self) -> Option<&Id> {
+        self.realm.as_ref().filter(|_| self.hooks)
+    }
 }
 
 /// What others order of a conversation.
@@ -97,6 +108,10 @@ pub struct Opening {
 pub enum ConversationOrder {
     /// Be a channel, for an audience.
     Open(Opening),
+    /// The audience was asked for, or is no more: webhooks are told.
+    Asked(Asked),
+    /// Tell a webhook once more what it was not told in time.
+    Replay(Hook),
     /// Erase what was said.
     Erase,
     /// Erase what was said, at a time.
@@ -253,6 +268,8 @@ pub enum ConversationRecord {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         request: Option<Request>,
     },
+    /// The audience was asked for, or is no more.
+    Asked(Asked),
     /// A dialogue began.
     DialogueOpened {
         /// Both.

@@ -136,7 +136,7 @@ impl Conversation {
         })))))
     }
 
-    fn audience_members(&self) -> Option<Object> {
+    pub(super) fn audience_members(&self) -> Option<Object> {
         let course = self.course.as_ref()?;
         let agents = course.served().map(|id| (id.to_string(), json!({"agent": true})));
         let customer = self.attrs.requester_id.iter().map(|id| (id.to_string(), json!({"customer": true})));
@@ -181,10 +181,17 @@ impl Conversation {
         step
     }
 
+    /// Between which records the one is by which it was opened.
+    fn opening(&self) -> (u64, u64) {
+        let opened = self.opened.max(1);
+        (opened - 1, opened + 1)
+    }
+
     /// What has to be read to erase: the record by which an audience was opened holds what its customer said.
     pub(super) fn wants_opening(&self) -> Option<Wanted> {
         self.metadata.as_ref()?;
-        Some(Wanted::Records(Records { before: 2, bodies: true, limit: 1, ..Records::default() }))
+        let (after, before) = self.opening();
+        Some(Wanted::Records(Records { after, before, bodies: true, limit: 1, ..Records::default() }))
     }
 
     /// Blanks what is stored of what was said, here and in the queue.
@@ -201,10 +208,11 @@ impl Conversation {
                 ..Amend::default()
             })
         });
+        let (after, before) = self.opening();
         let opening = at.past.and_then(|found| found.records.first()?.body.as_ref());
         let opening = opening
             .and_then(|body| without_metadata(body))
-            .map(|body| Emit::Amend(Amend { before: 2, body: Some(body.into()), ..Amend::default() }));
+            .map(|body| Emit::Amend(Amend { after, before, body: Some(body.into()), ..Amend::default() }));
         messages
             .into_iter()
             .chain([Emit::Unwait(Timer::Transcript)])

@@ -21,6 +21,7 @@ pub(super) fn of(id: &Id, seq: u64, time: u64, record: &ConversationRecord) -> V
         | ConversationRecord::Transferring { .. }
         | ConversationRecord::TransferRefused
         | ConversationRecord::AccessSpent(_)
+        | ConversationRecord::Asked(_)
         | ConversationRecord::Invited { .. }
         | ConversationRecord::DialogueOpened { .. } => Vec::new(),
         ConversationRecord::Joined { user, member, added } => vec![View {

@@ -216,7 +216,7 @@ impl Queue {
         attrs.queue_id = Some(at.id.clone());
         let channel = Conversation::of_audience(&audience);
         let share = Share::new(&create.user_id, None, at.now);
-        let order = json!({"Open": {
+        let mut order = json!({"Open": {
             "realm": self.realm,
             "attrs": attrs,
             "members": [[create.user_id, agent.user, {"operator": true}]],
@@ -225,6 +225,9 @@ impl Queue {
             "share": share,
             "made": actor.command().map(|command| (actor.listener(), command)),
         }});
+        if at.realm.is_some_and(|realm| !realm.webhooks.is_empty()) {
+            order["Open"]["hooks"] = true.into();
+        }
         let begins = Self::begins(at, &audience, at.now, &create.user_id);
         let record = QueueRecord::AudienceCreated { audience, share };
         Ok(Step::record(record).and(begins).and(Emit::Forward(Stream::conversation(&channel), order)))

@@ -140,7 +140,7 @@ impl Queue {
         let masters = [(&waiter.user, &waiter.master), (&actor.user, &actor.master)];
         let masters: BTreeMap<_, _> =
             masters.into_iter().filter_map(|(puppet, master)| Some((puppet, master.as_ref()?))).collect();
-        let order = json!({"Open": {
+        let mut order = json!({"Open": {
             "realm": self.realm,
             "attrs": {"audience_id": waiter.audience, "queue_id": at.id, "requester_id": waiter.user,
                 "private": true, "disclosed_since": at.now / 1_000_000, "upload": self.attrs.upload,
@@ -158,6 +158,9 @@ impl Queue {
             "prelude": waiter.prelude,
             "masters": masters,
         }});
+        if at.realm.is_some_and(|realm| !realm.webhooks.is_empty()) {
+            order["Open"]["hooks"] = true.into();
+        }
         let (audience, agent) = (waiter.audience.clone(), actor.user.clone());
         let record = QueueRecord::Accepted { audience, agent, share: Some(share) };
         Ok(Step::record(record)

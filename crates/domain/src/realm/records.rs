@@ -1,6 +1,6 @@
 //! What a realm is ordered, and what happens to it.
 
-use super::{RealmMember, SitePut};
+use super::{RealmMember, SitePut, WebhookPut};
 use crate::master::{KeyGone, KeyMade};
 use crate::search::Search;
 use levee_proto::attrs::{RealmAttrs, RealmMemberAttrs, TagAttrs, UserAttrs};
@@ -35,6 +35,15 @@ pub enum RealmOrder {
         user: Id,
         /// For which.
         search: Search,
+    },
+    /// The URL of a webhook has answered the challenge, or did not.
+    Challenged {
+        /// The webhook.
+        webhook: Id,
+        /// The record by which the challenge began.
+        challenge: u64,
+        /// Why it failed, if it did.
+        failure: Option<Text>,
     },
 }
 
@@ -125,6 +134,26 @@ pub enum RealmRecord {
     SiteDeleted {
         /// Its key.
         key: Text,
+        /// Who did it.
+        by: Id,
+    },
+    /// A webhook was made, or changed.
+    WebhookPut(WebhookPut),
+    /// A webhook is told once more what it was not told in time.
+    WebhookReplayed {
+        /// Which.
+        id: Id,
+        /// How much of it.
+        deliveries: u64,
+        /// Whether there is more.
+        more: bool,
+        /// Who did it.
+        by: Id,
+    },
+    /// A webhook was deleted.
+    WebhookDeleted {
+        /// Which.
+        id: Id,
         /// Who did it.
         by: Id,
     },

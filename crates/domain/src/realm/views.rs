@@ -1,6 +1,7 @@
 //! What the members of a realm see of its records.
 
-use super::{RealmMember, RealmRecord, SitePut};
+use super::webhooks::shown;
+use super::{RealmMember, RealmRecord, SitePut, WebhookPut};
 use crate::master::{gone_views, made_views};
 use crate::view::{Effect, To, View, roles};
 use levee_proto::attrs::RealmMemberAttrs;
@@ -81,6 +82,23 @@ pub(super) fn of(id: &Id, record: &RealmRecord) -> Vec<View> {
         )],
         RealmRecord::SiteDeleted { key, by } => {
             vec![View::new(operators(by), &events::SiteDeleted { realm_id, site_key: key.clone() })]
+        }
+        RealmRecord::WebhookPut(WebhookPut { id: webhook_id, webhook, new, by }) => {
+            let to = by.as_ref().map_or(To::Roles(roles::OPERATOR), operators);
+            let (webhook_id, webhook) = (webhook_id.clone(), shown(id, webhook));
+            vec![match new {
+                true => View::new(to, &events::WebhookCreated { realm_id, webhook, webhook_id }),
+                false => View::new(to, &events::WebhookUpdated { realm_id, webhook, webhook_id }),
+            }]
+        }
+        RealmRecord::WebhookReplayed { id: webhook, deliveries, more, by } => {
+            let (webhook_id, deliveries, more) = (webhook.clone(), *deliveries, *more);
+            let replayed = events::WebhookReplayed { deliveries, more, realm_id, webhook_id };
+            vec![View::new(operators(by), &replayed)]
+        }
+        RealmRecord::WebhookDeleted { id: webhook, by } => {
+            let webhook_id = webhook.clone();
+            vec![View::new(operators(by), &events::WebhookDeleted { realm_id, webhook_id })]
         }
         RealmRecord::KeyMade(made) => made_views(made),
         RealmRecord::KeyGone(gone) => gone_views(gone),

@@ -31,11 +31,9 @@ async fn receiver(answer: Option<String>) -> (String, Poster, tokio::task::JoinH
         }
         String::from_utf8(got).unwrap()
     });
-    let mut trusted = RootCertStore::empty();
-    trusted.add(certificate).unwrap();
     let allow_private = vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
     let reach = Reach { allow_private, ..Reach::default() };
-    (url, Poster::new(reach, Some(trusted)).unwrap(), got)
+    (url, Poster::new(reach, vec![certificate]).unwrap(), got)
 }
 
 fn answer(head: &str, body: &str) -> Option<String> {
@@ -79,10 +77,10 @@ async fn a_long_answer_is_cut_off_and_a_late_one_is_not_waited_for() {
 #[tokio::test]
 async fn nobody_is_trusted_without_a_certificate_nor_reached_inside() {
     let (url, poster, _got) = receiver(answer("200 OK", "")).await;
-    let distrusts = Poster::new(poster.reach.clone(), None).unwrap();
+    let distrusts = Poster::new(poster.reach.clone(), Vec::new()).unwrap();
     let failed = distrusts.post(&url, &[], Bytes::from_static(b"{}")).await.unwrap_err();
     assert!(matches!(failed, Failed::Connect(_)), "{failed}");
-    let outside = Poster::new(Reach::default(), None).unwrap();
+    let outside = Poster::new(Reach::default(), Vec::new()).unwrap();
     let failed = outside.post(&url, &[], Bytes::from_static(b"{}")).await.unwrap_err();
     assert_eq!(failed, Failed::Unreachable(Unreachable::Private));
 }

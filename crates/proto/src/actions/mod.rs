@@ -12,10 +12,13 @@ pub mod queue;
 pub mod realm;
 pub mod session;
 pub mod user;
+pub mod webhook;
 
 use crate::catalog::{ActionInfo, Parameter};
 use crate::error::{ErrorType, Rejection};
-use {access::*, conversation::*, identity::*, member::*, queue::*, realm::*, session::*, user::*};
+use {
+    access::*, conversation::*, identity::*, member::*, queue::*, realm::*, session::*, user::*, webhook::*,
+};
 
 /// Declares parameter structs: `Name { required; optional }`.
 macro_rules! parameters {
@@ -224,6 +227,19 @@ actions! {
             "describe_master" => DescribeMaster,
             "create_master_key" => CreateMasterKey,
             "delete_master_key" => DeleteMasterKey,
+        }
+        planned { }
+    }
+    /// What a realm decides about its webhooks.
+    Webhook => WebhookAction {
+        done {
+            "levee_create_webhook" => CreateWebhook,
+            "levee_describe_webhooks" => DescribeWebhooks,
+            "levee_update_webhook" => UpdateWebhook,
+            "levee_delete_webhook" => DeleteWebhook,
+            "levee_test_webhook" => TestWebhook,
+            "levee_describe_webhook_deliveries" => DescribeWebhookDeliveries,
+            "levee_replay_webhook" => ReplayWebhook,
         }
         planned { }
     }

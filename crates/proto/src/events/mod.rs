@@ -7,8 +7,9 @@ pub mod queue;
 pub mod realm;
 pub mod session;
 pub mod user;
+pub mod webhook;
 
-pub use {access::*, conversation::*, identity::*, queue::*, realm::*, session::*, user::*};
+pub use {access::*, conversation::*, identity::*, queue::*, realm::*, session::*, user::*, webhook::*};
 
 use crate::catalog::EventInfo;
 
@@ -56,6 +57,7 @@ pub fn all() -> impl Iterator<Item = &'static EventInfo> {
         queue::FAMILY,
         conversation::FAMILY,
         access::FAMILY,
+        webhook::FAMILY,
     ]
     .into_iter()
     .flatten()

@@ -323,6 +323,31 @@ pub(crate) static SETTINGS: &[Setting] = &[
         )
     },
     setting(
+        "webhook_allow_http",
+        Kind::Bool,
+        "false",
+        "Whether webhooks may have URLs with http:, by which everybody on the way reads what is told.",
+    ),
+    setting(
+        "webhook_allow_private",
+        Kind::Networks,
+        "",
+        "Networks that webhooks may lead to although they are not public: \"10.1.0.0/16\". Operators of any realm \
+         reach what is in them. Empty: none.",
+    ),
+    setting(
+        "webhook_ca",
+        Kind::Path,
+        "",
+        "Certificates (PEM) that receivers of webhooks may have beside those that browsers trust.",
+    ),
+    setting(
+        "webhook_give_up_s",
+        integer(1, 30 * 86_400),
+        "259200",
+        "Seconds after which it is given up to tell a webhook something. Until then it is tried again and again.",
+    ),
+    setting(
         "trusted_proxies",
         Kind::Networks,
         "",

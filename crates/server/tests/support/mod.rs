@@ -5,6 +5,7 @@
 mod balancer;
 pub(crate) mod cluster;
 pub(crate) mod files;
+pub(crate) mod hooks;
 pub(crate) mod mail;
 pub(crate) mod people;
 mod process;

@@ -88,6 +88,11 @@ impl Server {
         self.child.wait().expect("its end");
     }
 
+    /// The settings that it was started with.
+    pub(crate) fn settings(&self) -> &[String] {
+        &self.settings
+    }
+
     /// The port that it listens on.
     pub(crate) fn port(&self) -> u16 {
         self.port

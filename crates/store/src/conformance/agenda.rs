@@ -38,7 +38,7 @@ async fn change(store: &Subject, held: Held, stream: &str, changes: &[AgendaChan
 }
 
 async fn due(store: &Subject, held: Held, until: u64) -> Vec<(String, u64)> {
-    let items = store.due(held.shard, until, 1_000).await.expect("due");
+    let items = store.due(held.shard, 0..=until, 1_000).await.expect("due");
     items.into_iter().map(|item| (format!("{}/{}", item.stream, item.key), item.due)).collect()
 }
 
@@ -47,10 +47,10 @@ async fn items_are_due_soonest_first_up_to_a_limit(store: Subject) {
     for (stream, key, at) in [("b", "x", 30), ("a", "x", 20), ("a", "y", 10), ("c", "z", 40)] {
         change(&store, held, stream, &[put(key, at)]).await;
     }
-    let found = store.due(3, u64::MAX, 3).await.expect("due");
+    let found = store.due(3, 0..=u64::MAX, 3).await.expect("due");
     assert_eq!(found, [item(held, "a", "y", 10), item(held, "a", "x", 20), item(held, "b", "x", 30)]);
-    assert_eq!(store.due(3, u64::MAX, 0).await.expect("due"), []);
-    assert_eq!(store.due(3, u64::MAX, usize::MAX).await.expect("due").len(), 4);
+    assert_eq!(store.due(3, 0..=u64::MAX, 0).await.expect("due"), []);
+    assert_eq!(store.due(3, 0..=u64::MAX, usize::MAX).await.expect("due").len(), 4);
 }
 
 async fn due_is_inclusive_and_looks_at_one_shard(store: Subject) {
@@ -61,8 +61,12 @@ async fn due_is_inclusive_and_looks_at_one_shard(store: Subject) {
     assert_eq!(due(&store, held, 9).await, []);
     assert_eq!(due(&store, held, 10).await, [("a/x".to_owned(), 10)]);
     assert_eq!(due(&store, held, 11).await.len(), 2);
-    assert_eq!(store.due(4, u64::MAX, 10).await.expect("due"), [item(other, "b", "x", 10)]);
-    assert_eq!(store.due(5, u64::MAX, 10).await.expect("due"), []);
+    assert_eq!(store.due(4, 0..=u64::MAX, 10).await.expect("due"), [item(other, "b", "x", 10)]);
+    assert_eq!(store.due(5, 0..=u64::MAX, 10).await.expect("due"), []);
+    // Who goes on from a time sees what is due then, too.
+    let rest = store.due(held.shard, 11..=u64::MAX, 10).await.expect("due");
+    assert_eq!(rest, [item(held, "a", "y", 11)]);
+    assert_eq!(store.due(held.shard, 12..=u64::MAX, 10).await.expect("due"), []);
 }
 
 async fn putting_again_replaces_and_moves(store: Subject) {
@@ -70,7 +74,7 @@ async fn putting_again_replaces_and_moves(store: Subject) {
     change(&store, held, "a", &[put("x", 10), put("y", 20)]).await;
     change(&store, held, "a", &[put("x", 30)]).await;
     let wanted = [item(held, "a", "y", 20), item(held, "a", "x", 30)];
-    assert_eq!(store.due(3, u64::MAX, 10).await.expect("due"), wanted);
+    assert_eq!(store.due(3, 0..=u64::MAX, 10).await.expect("due"), wanted);
     assert_eq!(store.open("a").await.expect("open"), wanted);
 }
 

@@ -1,6 +1,7 @@
 //! The agenda in memory, by name and by when it is due.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 
@@ -35,12 +36,12 @@ impl Items {
         }
     }
 
-    /// What is due in a shard at or before `until`, soonest first.
-    pub(super) fn due(&self, shard: Shard, until: Micros, limit: usize) -> Vec<AgendaItem> {
-        let start = (shard, 0, Key::default(), Key::default());
+    /// What is due in a shard within a time, soonest first.
+    pub(super) fn due(&self, shard: Shard, within: RangeInclusive<Micros>, limit: usize) -> Vec<AgendaItem> {
+        let start = (shard, *within.start(), Key::default(), Key::default());
         self.due
             .range(start..)
-            .take_while(|(of, due, ..)| *of == shard && *due <= until)
+            .take_while(|(of, due, ..)| *of == shard && due <= within.end())
             .take(limit)
             .filter_map(|(_, _, stream, key)| {
                 let id = (stream.clone(), key.clone());

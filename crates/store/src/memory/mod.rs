@@ -4,6 +4,7 @@
 mod agenda;
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -259,8 +260,13 @@ impl Directory for MemoryStore {
 
 #[async_trait]
 impl Agenda for MemoryStore {
-    async fn due(&self, shard: Shard, until: Micros, limit: usize) -> Result<Vec<AgendaItem>> {
-        Ok(self.state().agenda.due(shard, until, limit))
+    async fn due(
+        &self,
+        shard: Shard,
+        within: RangeInclusive<Micros>,
+        limit: usize,
+    ) -> Result<Vec<AgendaItem>> {
+        Ok(self.state().agenda.due(shard, within, limit))
     }
 
     async fn open(&self, stream: &str) -> Result<Vec<AgendaItem>> {

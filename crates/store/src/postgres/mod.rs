@@ -23,6 +23,7 @@ mod schema;
 mod transaction;
 
 use std::future::Future;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -265,8 +266,17 @@ impl Directory for PostgresStore {
 
 #[async_trait]
 impl Agenda for PostgresStore {
-    async fn due(&self, shard: Shard, until: Micros, limit: usize) -> Result<Vec<AgendaItem>> {
-        self.ask(|pool| async move { reader::due(&pool, shard, until, limit).await }).await
+    async fn due(
+        &self,
+        shard: Shard,
+        within: RangeInclusive<Micros>,
+        limit: usize,
+    ) -> Result<Vec<AgendaItem>> {
+        self.ask(|pool| {
+            let within = within.clone();
+            async move { reader::due(&pool, shard, within, limit).await }
+        })
+        .await
     }
 
     async fn open(&self, stream: &str) -> Result<Vec<AgendaItem>> {

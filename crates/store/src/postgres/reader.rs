@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Postgres, QueryBuilder, Row as _};
+use std::ops::RangeInclusive;
 
 use super::connection::failed;
 use crate::batch::{MAX_SEQ, signed};
@@ -137,10 +138,16 @@ fn directory_row(row: &PgRow) -> Result<Entry> {
 const ITEMS: &str = "SELECT agenda.shard, streams.name, agenda.key, agenda.due, agenda.body \
                      FROM agenda JOIN streams ON streams.id = agenda.stream";
 
-pub(super) async fn due(pool: &PgPool, shard: Shard, until: Micros, limit: usize) -> Result<Vec<AgendaItem>> {
+pub(super) async fn due(
+    pool: &PgPool,
+    shard: Shard,
+    within: RangeInclusive<Micros>,
+    limit: usize,
+) -> Result<Vec<AgendaItem>> {
     let mut sql = QueryBuilder::<Postgres>::new(ITEMS);
     sql.push(" WHERE agenda.shard = ").push_bind(shard as i16);
-    sql.push(" AND agenda.due <= ").push_bind(signed(until));
+    sql.push(" AND agenda.due >= ").push_bind(signed(*within.start()));
+    sql.push(" AND agenda.due <= ").push_bind(signed(*within.end()));
     sql.push(" ORDER BY agenda.due LIMIT ").push_bind(signed(limit as u64));
     items(pool, sql).await
 }

@@ -17,6 +17,7 @@ mod schema;
 mod transaction;
 mod writer;
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -266,8 +267,13 @@ impl Directory for SqliteStore {
 
 #[async_trait]
 impl Agenda for SqliteStore {
-    async fn due(&self, shard: Shard, until: Micros, limit: usize) -> Result<Vec<AgendaItem>> {
-        self.ask(|pool| async move { reader::due(&pool, shard, until, limit).await }).await
+    async fn due(
+        &self,
+        shard: Shard,
+        within: RangeInclusive<Micros>,
+        limit: usize,
+    ) -> Result<Vec<AgendaItem>> {
+        self.ask(|pool| async move { reader::due(&pool, shard, within, limit).await }).await
     }
 
     async fn open(&self, stream: &str) -> Result<Vec<AgendaItem>> {

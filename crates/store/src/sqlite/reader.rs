@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqlitePool};
+use std::ops::RangeInclusive;
 
 use super::file::failed;
 use crate::batch::{MAX_SEQ, signed};
@@ -130,12 +131,13 @@ const ITEMS: &str = "SELECT agenda.shard, streams.name, agenda.key, agenda.due, 
 pub(super) async fn due(
     pool: &SqlitePool,
     shard: Shard,
-    until: Micros,
+    within: RangeInclusive<Micros>,
     limit: usize,
 ) -> Result<Vec<AgendaItem>> {
     let mut sql = QueryBuilder::<Sqlite>::new(ITEMS);
     sql.push(" WHERE agenda.shard = ").push_bind(i64::from(shard));
-    sql.push(" AND agenda.due <= ").push_bind(signed(until));
+    sql.push(" AND agenda.due >= ").push_bind(signed(*within.start()));
+    sql.push(" AND agenda.due <= ").push_bind(signed(*within.end()));
     sql.push(" ORDER BY agenda.due LIMIT ").push_bind(signed(limit as u64));
     items(pool, sql).await
 }

@@ -667,6 +667,48 @@ export interface ActionParams {
     realm_id?: string;
     user_auth?: string;
   };
+  /** Makes a webhook of a realm, or of one of its queues: its events are posted to a URL, once that has answered a challenge. */
+  levee_create_webhook: {
+    events: string[];
+    realm_id: string;
+    url: string;
+    format?: string;
+    queue_id?: string;
+  };
+  /** Lists a realm's webhooks, or shows one. */
+  levee_describe_webhooks: {
+    realm_id: string;
+    webhook_id?: string;
+  };
+  /** Changes a webhook. Another URL has to answer a challenge first; what happens meanwhile waits. */
+  levee_update_webhook: {
+    realm_id: string;
+    webhook_id: string;
+    events?: string[];
+    format?: string;
+    url?: string;
+  };
+  /** Deletes a webhook, and what it has not delivered. */
+  levee_delete_webhook: {
+    realm_id: string;
+    webhook_id: string;
+  };
+  /** Sends a webhook's URL the challenge, again. */
+  levee_test_webhook: {
+    realm_id: string;
+    webhook_id: string;
+  };
+  /** Asks for the last attempts to tell a webhook something, and for what it was not told in time, oldest first. */
+  levee_describe_webhook_deliveries: {
+    realm_id: string;
+    webhook_id: string;
+  };
+  /** Has a webhook told once more what it was not told in time: some of it by their ids, or the oldest hundred. */
+  levee_replay_webhook: {
+    realm_id: string;
+    webhook_id: string;
+    delivery_ids?: string[];
+  };
   /** Adds a user to a realm, a queue or an audience channel. */
   add_member: {
     user_id: string;
@@ -1222,6 +1264,42 @@ export interface EventParams {
     master_key_type: string;
     realm_id?: string;
   };
+  /** A webhook was made. */
+  levee_webhook_created: {
+    realm_id: string;
+    webhook: JsonObject;
+    webhook_id: string;
+  };
+  /** Lists a realm's webhooks. */
+  levee_webhooks_found: {
+    realm_id: string;
+    webhooks: JsonObject;
+  };
+  /** A webhook changed, or its URL has answered the challenge, or did not. */
+  levee_webhook_updated: {
+    realm_id: string;
+    webhook: JsonObject;
+    webhook_id: string;
+  };
+  /** Lists the last attempts to tell a webhook something, newest first, and what it was not told in time. */
+  levee_webhook_deliveries_found: {
+    attempts: JsonObject[];
+    dead: JsonObject[];
+    realm_id: string;
+    webhook_id: string;
+  };
+  /** A webhook is told once more what it was not told in time. */
+  levee_webhook_replayed: {
+    deliveries: number;
+    more: boolean;
+    realm_id: string;
+    webhook_id: string;
+  };
+  /** A webhook was deleted. */
+  levee_webhook_deleted: {
+    realm_id: string;
+    webhook_id: string;
+  };
 }
 
 export type EventName = keyof EventParams;
@@ -1264,6 +1342,8 @@ export type ErrorType =
   | "levee_site_already_exists"
   /** The site does not exist, or is not visible to the user. */
   | "levee_site_not_found"
+  /** The webhook does not exist, or is not visible to the user. */
+  | "levee_webhook_not_found"
   /** The message was not delivered. */
   | "message_dropped"
   /** The payload has too many parts. */
