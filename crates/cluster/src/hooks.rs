@@ -169,15 +169,25 @@ impl Hooks {
 
     /// A receiver has taken something, or did not.
     fn note(&self, webhook: &Id, success: bool) {
+        let is_back = self.with(webhook, |receiver| match success {
+            true => std::mem::take(&mut receiver.failures) >= AWAY,
+            false => {
+                receiver.failures = receiver.failures.saturating_add(1);
+                false
+            }
+        });
+        if is_back {
+            self.wake(webhook);
+        }
+    }
+
+    /// The lanes of a receiver need not wait any longer.
+    fn wake(&self, webhook: &Id) {
         let now = crate::now();
         self.with(webhook, |receiver| {
-            if !success {
-                receiver.failures = receiver.failures.saturating_add(1);
-            } else if std::mem::take(&mut receiver.failures) >= AWAY {
-                receiver.due =
-                    std::mem::take(&mut receiver.due).into_iter().map(|(_, lane)| (now, lane)).collect();
-                receiver.lanes.values_mut().filter_map(|lane| lane.due.as_mut()).for_each(|due| *due = now);
-            }
+            receiver.due =
+                std::mem::take(&mut receiver.due).into_iter().map(|(_, lane)| (now, lane)).collect();
+            receiver.lanes.values_mut().filter_map(|lane| lane.due.as_mut()).for_each(|due| *due = now);
         });
     }
 

@@ -7,7 +7,7 @@ use levee_domain::hook::{DeadLetter, Hook, HookEvent, Webhook};
 use levee_domain::realm::{Realm, aud};
 use levee_domain::view::Stream;
 use levee_proto::Id;
-use levee_store::{AgendaChange, AgendaItem, Commit, DirectoryChange, StoreError};
+use levee_store::{AgendaChange, AgendaItem, Commit, DirectoryChange, Epoch, StoreError};
 use serde_json::{Value, json};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -21,6 +21,8 @@ const LONGEST: Duration = Duration::from_secs(1_800);
 const ASKED: u64 = 3_600;
 /// After how long it is looked again at something that this side is not ready for.
 const UNREADY: Duration = Duration::from_secs(1);
+/// How often it is looked whether a URL has answered the challenge, at least.
+const UNVERIFIED: Duration = Duration::from_secs(20);
 /// For how many seconds a signature holds.
 pub(super) const HOLDS: u64 = 300;
 /// Bytes of a reason.
@@ -63,6 +65,11 @@ impl Hub {
         let (mut told, mut replay) = (0, Replay::default());
         loop {
             self.hooks.reads(webhook, stream);
+            let epoch_now = || self.placement().epoch(stream.shard(), &self.shared.node);
+            let Some(epoch) = epoch_now() else {
+                // Its new owner has it on the agenda.
+                return Next::Over;
+            };
             let mut rows = match self.store().open(&stream.key()).await {
                 Ok(rows) => rows,
                 Err(error) => {
@@ -76,9 +83,9 @@ impl Hub {
                 return Next::Over;
             }
             for row in rows {
-                if self.placement().epoch(stream.shard(), &self.shared.node).is_none() {
-                    // Its new owner has it on the agenda.
-                    return Next::Over;
+                if epoch_now() != Some(epoch) {
+                    // The shard was elsewhere meanwhile, or is: what was read may have been told there.
+                    return Next::At(crate::now());
                 }
                 if !self.shared.has_lease() {
                     return Next::At(after(UNREADY / 4));
@@ -90,7 +97,7 @@ impl Hub {
                     return Next::At(crate::now());
                 }
                 told += 1;
-                if let Some(next) = self.go_on_with(stream, row, &mut replay).await {
+                if let Some(next) = self.go_on_with(stream, epoch, row, &mut replay).await {
                     return next;
                 }
             }
@@ -101,6 +108,7 @@ impl Hub {
     async fn go_on_with(
         self: &Rc<Self>,
         stream: &Stream,
+        epoch: Epoch,
         row: AgendaItem,
         replay: &mut Replay,
     ) -> Option<Next> {
@@ -119,7 +127,7 @@ impl Hub {
         };
         match told {
             Told::Done(outcome) => self
-                .write_down(stream, AgendaChange::Remove { key: row.key }, vec![note(outcome, None)])
+                .write_down(stream, epoch, AgendaChange::Remove { key: row.key }, vec![note(outcome, None)])
                 .await
                 .err(),
             Told::Unready(at) => Some(Next::At(at)),
@@ -132,7 +140,8 @@ impl Hub {
                     let (stream_key, reason) = (stream.key(), reason.into());
                     let dead = DeadLetter { hook, stream: stream_key, died: crate::now(), reason };
                     let rows = vec![attempt, self.dead(&dead)];
-                    return self.write_down(stream, AgendaChange::Remove { key: row.key }, rows).await.err();
+                    let remove = AgendaChange::Remove { key: row.key };
+                    return self.write_down(stream, epoch, remove, rows).await.err();
                 }
                 let attempt = note("deferred", Some(&reason));
                 let asked = Duration::from_secs(retry_after.unwrap_or_default().min(ASKED));
@@ -140,30 +149,29 @@ impl Hub {
                 tracing::warn!(%stream, webhook = %hook.webhook, tries, reason, "a webhook was not told yet");
                 let body = body(&Hook { tries, ..hook });
                 let put = AgendaChange::Put { key: row.key, due, body };
-                Some(self.write_down(stream, put, vec![attempt]).await.err().unwrap_or(Next::At(due)))
+                Some(self.write_down(stream, epoch, put, vec![attempt]).await.err().unwrap_or(Next::At(due)))
             }
         }
     }
 
     /// Writes what has become of a telling. It is tried as long as the shard is here: what is not written down
-    /// happens once more.
+    /// happens once more, wherever it is by then.
     async fn write_down(
         &self,
         stream: &Stream,
+        epoch: Epoch,
         change: AgendaChange,
         rows: Vec<DirectoryChange>,
     ) -> Result<(), Next> {
         let shard = stream.shard();
         loop {
-            let Some(epoch) = self.placement().epoch(shard, &self.shared.node) else {
-                return Err(Next::Over);
-            };
             let agenda = vec![change.clone()];
             let directory = rows.clone();
             let commit =
                 Commit { shard, epoch, stream: stream.key(), agenda, directory, ..Commit::default() };
             match self.store().commit(commit).await {
                 Ok(()) => return Ok(()),
+                // Whoever owns it now has it on the agenda.
                 Err(StoreError::Fenced { .. }) => return Err(Next::Over),
                 Err(error) => {
                     tracing::warn!(%error, %stream, "what a webhook was told is not written down yet");
@@ -192,7 +200,7 @@ impl Hub {
         if !webhook.verified {
             return match self.is_hopeless(hook) {
                 true => Told::Failed("the URL has not answered the challenge".into(), None),
-                false => Told::Unready(after(2 * UNREADY)),
+                false => Told::Unready(after(UNVERIFIED.mul_f64(0.5 + rand::random::<f64>() / 2.0))),
             };
         }
         let said = match self.said(stream, hook, realm, replay).await {
@@ -278,7 +286,11 @@ impl Hub {
             tracing::warn!(%error, webhook = %hook.webhook, "what became of a challenge was not taken in yet");
             return Told::Unready(after(UNREADY));
         }
-        Told::Done(if failure.is_none() { "verified" } else { "not_verified" })
+        if failure.is_some() {
+            return Told::Done("not_verified");
+        }
+        self.hooks.wake(&hook.webhook);
+        Told::Done("verified")
     }
 }
 
