@@ -122,7 +122,8 @@ impl Hub {
         secret: impl FnOnce() -> Id,
     ) -> Result<Provision, Rejection> {
         if !is_ours(action) {
-            return Ok(Provision { answer: None, stream, found: self.find_out(action, user).await? });
+            let found = self.find_out(action, user, &stream, secret).await?;
+            return Ok(Provision { answer: None, stream, found });
         }
         let Part { answer, stream: sought, brought } = match action {
             Action::Identity(action) => self.bring_to_identity(action, user, realms, secret).await?,

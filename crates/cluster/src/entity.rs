@@ -301,7 +301,10 @@ impl<M: Machine> EntityActor<M> {
     /// Refuses a job.
     fn refuse(&self, job: &Job, rejection: Rejection) {
         match job {
-            Job::Act(act) => self.answer(&act.asker, Outcome::Rejected(rejection)),
+            Job::Act(act) => {
+                self.hub.free(act);
+                self.answer(&act.asker, Outcome::Rejected(rejection));
+            }
             Job::Ask { seat, token, .. } => {
                 self.hub.send(seat, Letter::Asked(*token, AskedOutcome::Refused(rejection)));
             }

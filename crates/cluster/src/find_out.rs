@@ -3,6 +3,7 @@
 
 use crate::enter::unavailable;
 use crate::hub::Hub;
+use levee_domain::account::Thing;
 use levee_domain::found::{Authority, Found, Granted, Nonce};
 use levee_domain::master::{self, KEYS, Key, KeyRow, KeyType, Refused, Wanted};
 use levee_domain::site::Asked;
@@ -10,7 +11,7 @@ use levee_domain::view::Stream;
 use levee_proto::attrs::UserAttrs;
 use levee_proto::{
     Action, ConversationAction, ErrorType, FileAction, Id, KeyAction, MemberAction, Object, QueueAction,
-    Rejection, Text, ids,
+    RealmAction, Rejection, Text, ids,
 };
 use std::rc::Rc;
 use std::sync::Arc;
@@ -29,6 +30,10 @@ enum Question<'a> {
     Reads(&'a Id),
     /// What encrypted metadata says, and what answers to a site's questions come to.
     Asking(Asking<'a>),
+    /// Whether its owner may have one more of what it makes: one's own, or something of a realm.
+    Quota(Thing, Option<&'a Id>),
+    /// How many members a queue may have.
+    QueueMembers,
 }
 
 /// What is said by whoever asks for an audience, or leaves a contact request.
@@ -55,11 +60,28 @@ fn question(action: &Action) -> Option<Question<'_>> {
         Action::Session(_)
         | Action::User(_)
         | Action::Identity(_)
-        | Action::Realm(_)
         | Action::Webhook(_)
         | Action::Video(_)
         | Action::Access(_) => None,
         Action::File(FileAction::DescribeFile(of)) => Some(Question::Reads(&of.file_id)),
+        Action::Realm(action) => match action {
+            RealmAction::CreateRealm(_) => Some(Question::Quota(Thing::Realms, None)),
+            RealmAction::CreateQueue(create) => Some(Question::Quota(Thing::Queues, Some(&create.realm_id))),
+            RealmAction::DescribeRealm(_)
+            | RealmAction::DescribeRealmQueues(_)
+            | RealmAction::Track(_)
+            | RealmAction::UpdateRealm(_)
+            | RealmAction::DeleteRealm(_)
+            | RealmAction::CreateTag(_)
+            | RealmAction::DescribeTag(_)
+            | RealmAction::DescribeTags(_)
+            | RealmAction::UpdateTag(_)
+            | RealmAction::DeleteTag(_)
+            | RealmAction::CreateSite(_)
+            | RealmAction::DescribeSites(_)
+            | RealmAction::UpdateSite(_)
+            | RealmAction::DeleteSite(_) => None,
+        },
         Action::Queue(action) => match action {
             QueueAction::RequestAudience(of) => {
                 asking(&of.audience_metadata, &of.levee_site, &of.levee_environments)
@@ -101,9 +123,15 @@ fn question(action: &Action) -> Option<Question<'_>> {
                 };
                 follow.master_sign.as_deref().map(pass).map(Question::Grant)
             }
-            ConversationAction::CreateChannel(_)
-            | ConversationAction::DescribeChannel(_)
-            | ConversationAction::UpdateChannel(_)
+            ConversationAction::CreateChannel(create) => {
+                Some(Question::Quota(Thing::Channels, create.realm_id.as_ref()))
+            }
+            // One that is not suspended any more counts again.
+            ConversationAction::UpdateChannel(update) => {
+                let again = matches!(update.channel_attrs.suspended, Some(None | Some(false)));
+                again.then_some(Question::Quota(Thing::Channels, None))
+            }
+            ConversationAction::DescribeChannel(_)
             | ConversationAction::DeleteChannel(_)
             | ConversationAction::PartChannel(_)
             | ConversationAction::UpdateDialogue(_)
@@ -121,6 +149,7 @@ fn question(action: &Action) -> Option<Question<'_>> {
             MemberAction::AddMember(add) if add.realm_id.is_some() && add.queue_id.is_none() => {
                 Some(Question::Card(&add.user_id))
             }
+            MemberAction::AddMember(add) if add.queue_id.is_some() => Some(Question::QueueMembers),
             MemberAction::AddMember(_) | MemberAction::UpdateMember(_) | MemberAction::RemoveMember(_) => {
                 None
             }
@@ -151,15 +180,17 @@ pub(crate) fn asks(action: &Action) -> bool {
 }
 
 impl Hub {
-    /// Finds out what an action of a user needs.
+    /// Finds out what an action of a user needs, which a stream decides; `secret` is the same for a retry only.
     ///
     /// # Errors
     /// The same one for all that is wrong with a signature, a token or metadata; another one for what has expired;
-    /// `user_not_found`; `internal` when the store does not answer.
+    /// `user_not_found`; what exceeds a quota; `internal` when the store does not answer.
     pub(crate) async fn find_out(
         self: &Rc<Self>,
         action: &Action,
         user: &Id,
+        stream: &Stream,
+        secret: impl FnOnce() -> Id,
     ) -> Result<Option<Found>, Rejection> {
         Ok(match question(action) {
             None => None,
@@ -174,6 +205,10 @@ impl Hub {
                 let file = self.about_file(file).await?;
                 Some(Found::Reads(self.reads_file(&file, user).await?))
             }
+            Some(Question::Quota(thing, realm)) => {
+                self.reserve(thing, realm, user, stream, secret).await?.map(Found::Reserved)
+            }
+            Some(Question::QueueMembers) => Some(Found::Limit(self.shared.options.quotas.queue_members)),
             Some(Question::Asking(Asking { metadata, secure, site })) => {
                 let secure = match secure {
                     Some(text) => Some(self.opened(text, user).await?),

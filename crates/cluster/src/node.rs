@@ -11,6 +11,7 @@ use crate::outbox::Mailer;
 use crate::places::Places;
 use actix::prelude::*;
 use levee_bus::{Bus, Inbox, Incoming};
+use levee_domain::account::Quotas;
 use levee_domain::ice::IceServers;
 use levee_domain::jitsi::Jitsi;
 use levee_domain::session::Bounds;
@@ -88,6 +89,8 @@ pub struct NodeOptions {
     pub places: Option<Arc<Places>>,
     /// Where files are kept, and how.
     pub files: FileOptions,
+    /// How much users may own.
+    pub quotas: Quotas,
 }
 
 impl Default for NodeOptions {
@@ -110,6 +113,7 @@ impl Default for NodeOptions {
             hook_give_up: Duration::from_secs(3 * 86_400),
             places: None,
             files: FileOptions::default(),
+            quotas: Quotas::default(),
         }
     }
 }

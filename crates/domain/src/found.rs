@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 use crate::access::Sendable;
+use crate::account::Reservation;
 use crate::file::Described;
 use crate::machine::{Claim, Emit};
 use crate::site::Asked;
@@ -39,6 +40,10 @@ pub enum Found {
     Refused(Box<Rejection>),
     /// Whether the user may read the message that a file came with.
     Reads(bool),
+    /// Something that is about to be made was reserved in an account.
+    Reserved(Reservation),
+    /// How many there may be.
+    Limit(u64),
 }
 
 /// What actions about access keys and identities take; each uses its part.
@@ -82,6 +87,8 @@ impl std::fmt::Debug for Found {
             Self::Icon(..) => "Icon",
             Self::Refused(_) => "Refused",
             Self::Reads(_) => "Reads",
+            Self::Reserved(_) => "Reserved",
+            Self::Limit(_) => "Limit",
         })
     }
 }
@@ -118,6 +125,22 @@ impl Found {
         match self {
             Self::Secure(authority, metadata, name) => Some((authority, metadata, name.as_ref())),
             Self::Asked(_, Some(beside)) => beside.secure(),
+            _ => None,
+        }
+    }
+
+    /// What was reserved.
+    pub fn reserved(&self) -> Option<&Reservation> {
+        match self {
+            Self::Reserved(reservation) => Some(reservation),
+            _ => None,
+        }
+    }
+
+    /// How many there may be.
+    pub fn limit(&self) -> Option<u64> {
+        match self {
+            Self::Limit(limit) => Some(*limit),
             _ => None,
         }
     }

@@ -5,6 +5,7 @@
 //! random number: all that comes in as arguments, so that every rule can be tested as a table.
 
 pub mod access;
+pub mod account;
 pub mod conversation;
 pub mod entity;
 pub mod few;

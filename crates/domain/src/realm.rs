@@ -18,6 +18,7 @@ pub use sites::SitePut;
 pub use tags::Tags;
 pub use webhooks::{WebhookPut, aud};
 
+use crate::account::AccountOrder;
 use crate::hook::Webhooks;
 use crate::machine::{Columns, Entry, Glance, Input, Machine, Moment, Step};
 use crate::master::Keys;
@@ -120,7 +121,10 @@ impl Machine for Realm {
             Input::Action(actor, Action::Webhook(action), _) => self.keep_webhooks(at, &actor, action),
             Input::Action(..) => Err(Rejection::new(ErrorType::ActionNotSupported)),
             Input::Order(RealmOrder::QueueDeleted { queue }) if self.queues.contains(&queue) => {
-                Ok(Step::record(RealmRecord::QueueRemoved { queue }))
+                let gone = AccountOrder::Gone { ids: vec![queue.clone()], seq: at.seq + 1 };
+                let mut step = Step::record(RealmRecord::QueueRemoved { queue });
+                step.emits.extend(self.account(gone));
+                Ok(step)
             }
             Input::Order(RealmOrder::QueueDeleted { .. }) => Ok(Step::nothing()),
             Input::Order(RealmOrder::Admit { user, card }) => Ok(self.admit(at, user, card)),

@@ -17,6 +17,7 @@ pub use records::{Entrance, NewIdentity, NewUser, Proof, UserOrder, UserRecord};
 
 use crate::Command;
 use crate::access::AccessKeys;
+use crate::account::{ACCOUNT, Account};
 use crate::machine::{Columns, Entry, Glance, Input, Machine, Moment, Step};
 use crate::mail::Mailed;
 use crate::master::Keys;
@@ -79,6 +80,9 @@ pub struct User {
     /// Master keys of the user's, those of realms included.
     #[serde(default, skip_serializing_if = "Keys::is_empty")]
     pub keys: Keys,
+    /// What the user owns.
+    #[serde(default, skip_serializing_if = "Account::is_empty")]
+    account: Account,
     /// The user's master, if the user is a puppet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub master: Option<Id>,
@@ -245,6 +249,7 @@ impl Machine for User {
                     self.identities.entry(kind).or_default().insert(name, attrs);
                 }
             }
+            UserRecord::Account(record) => self.account.apply(time, record),
             UserRecord::PuppetChanged { attrs, .. } => self.puppet = attrs,
             UserRecord::KeyMade(made) => self.keys.made(made),
             UserRecord::KeyGone(gone) => self.keys.gone(&gone),
@@ -358,6 +363,7 @@ impl Machine for User {
                 ("user_identities", Value::Object(self.visible_identities(true))),
                 (FOLLOWS, json!(self.follows())),
                 (READ, json!(self.read)),
+                (ACCOUNT, self.account.shown()),
             ]
             .into_iter()
             .chain(masters)

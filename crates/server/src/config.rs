@@ -62,6 +62,8 @@ pub(crate) struct Config {
     pub(crate) session_buffer_events: usize,
     /// Bytes of unacknowledged events per session.
     pub(crate) session_buffer_bytes: usize,
+    /// How much users may own. Made of four settings.
+    pub(crate) quotas: levee_cluster::Quotas,
     /// Seconds until an idle actor leaves memory.
     pub(crate) idle_passivate_s: u64,
     /// STUN and TURN servers.
@@ -257,6 +259,12 @@ impl Config {
             agent_timeout_s: values.integer("agent_timeout_s"),
             session_buffer_events: values.size("session_buffer_events"),
             session_buffer_bytes: values.size("session_buffer_bytes"),
+            quotas: levee_cluster::Quotas {
+                channels: values.integer("user_channels_max"),
+                realms: values.integer("user_realms_max"),
+                queues: values.integer("user_queues_max"),
+                queue_members: values.integer("queue_members_max"),
+            },
             idle_passivate_s: values.integer("idle_passivate_s"),
             ice_urls: values.list("ice_urls"),
             turn_secret: Secret(values.text("turn_secret").to_owned()),

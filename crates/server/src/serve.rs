@@ -124,6 +124,7 @@ pub(crate) async fn start(config: &Config, demo_realm: Option<String>) -> Result
         hook_give_up: Duration::from_secs(config.webhook_give_up_s),
         places: places(config)?,
         files: backing::files(config).await?,
+        quotas: config.quotas,
         passivate_after: Duration::from_secs(config.idle_passivate_s),
         session_bounds: Bounds { events: config.session_buffer_events, bytes: config.session_buffer_bytes },
         public_address: config.public_address.first().map(String::as_str).unwrap_or_default().into(),

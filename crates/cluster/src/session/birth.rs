@@ -210,7 +210,7 @@ pub(super) fn created(
     user_id: Text,
     user_auth: Option<Text>,
     user: &Object,
-    has: Belongings,
+    (user_account, has): (Object, Belongings),
 ) -> events::SessionCreated {
     let object = |key: &str| user.get(key).and_then(Value::as_object).cloned().unwrap_or_default();
     let attrs = user.get("user_attrs").cloned().unwrap_or_default();
@@ -219,7 +219,7 @@ pub(super) fn created(
         user_id,
         user_auth,
         puppet_masters: user.get("puppet_masters").and_then(Value::as_object).cloned(),
-        user_account: Object::new(),
+        user_account,
         user_attrs: serde_json::from_value(attrs).unwrap_or_default(),
         user_settings: object("user_settings"),
         user_identities: object("user_identities"),

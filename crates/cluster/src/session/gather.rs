@@ -4,6 +4,7 @@ use super::SessionActor;
 use super::birth::{Belongings, created};
 use crate::letter::Attached;
 use actix::prelude::*;
+use levee_domain::account::ACCOUNT;
 use levee_domain::view::{Kind, Stream};
 use levee_proto::{Body, Id, Object, events};
 use serde_json::Value;
@@ -89,6 +90,10 @@ impl SessionActor {
         has
     }
 
+    fn account(&self, user: &Object) -> Object {
+        self.hub.shared.options.quotas.account(user.get(ACCOUNT))
+    }
+
     /// All have answered: what is unread is looked through, if the user wants that.
     fn complete(&mut self, gather: Gather, ctx: &mut Context<Self>) {
         let unread = match &gather.purpose {
@@ -104,14 +109,16 @@ impl SessionActor {
         let body = match gather.purpose {
             Purpose::Created { session_id, user_auth, user } => {
                 let has = self.belongings(gather.got, highlighted);
-                let event = created(session_id, self.user.clone(), user_auth, &user, has);
+                let account = self.account(&user);
+                let event = created(session_id, self.user.clone(), user_auth, &user, (account, has));
                 self.tell(Arc::new(Body::new(&event)), gather.action_id, ctx);
                 return self.go_on(ctx);
             }
             Purpose::Found { user } => {
                 let got = gather.got.into_iter().filter(|(stream, _)| stream.kind != Kind::User).collect();
                 let has = self.belongings(got, highlighted);
-                let all = created(Id::default(), self.user.clone(), None, &user, has);
+                let account = self.account(&user);
+                let all = created(Id::default(), self.user.clone(), None, &user, (account, has));
                 Body::new(&events::UserFound {
                     user_id: self.user.clone(),
                     user_attrs: all.user_attrs,

@@ -1,6 +1,7 @@
 //! A conversation: a channel or a dialogue. Both are members and a log of messages.
 
 mod access;
+mod account;
 mod audience;
 mod course;
 mod customers;
@@ -202,7 +203,7 @@ impl Machine for Conversation {
         };
         let step = self.without_files(self.with_infos(step));
         let step = self.ends(at, self.with_tally(at, step));
-        Ok(self.with_hooks(at, self.tell_directory(at, self.tell_course(at, step))))
+        Ok(self.with_hooks(at, self.tell_account(at, self.tell_directory(at, self.tell_course(at, step)))))
     }
 
     fn apply(&mut self, seq: u64, time: u64, record: &ConversationRecord) {

@@ -4,6 +4,7 @@ use super::audience::Asking;
 use super::stats::Share;
 use super::*;
 use crate::conversation::Conversation;
+use crate::found::Found;
 use crate::jitsi::Room;
 use crate::{schedule, settings};
 
@@ -192,6 +193,11 @@ impl Queue {
                 let Some(member) = at.realm.and_then(|realm| realm.members.get(&add.user_id)) else {
                     return Err(Rejection::new(ErrorType::UserNotFound).about("user_id", &add.user_id));
                 };
+                let limit = actor.found.as_ref().and_then(Found::limit);
+                let full = limit.is_some_and(|limit| self.members.len() as u64 >= limit);
+                if full && !self.members.contains_key(&add.user_id) {
+                    return Err(Rejection::new(ErrorType::QueueMemberQuotaExceeded).about("queue_id", at.id));
+                }
                 let record =
                     QueueRecord::MemberJoined { user: add.user_id.clone(), card: member.user.clone() };
                 let order = json!({"QueueJoined": {"queue": at.id, "seq": at.seq + 1}});

@@ -1,6 +1,7 @@
 //! What a realm decides.
 
 use super::{Decision, Realm, RealmMember, RealmRecord, visits};
+use crate::account::{AccountOrder, Thing};
 use crate::found::Found;
 use crate::machine::{Actor, Answer, Emit, Machine, Moment, Step};
 use crate::rights::{Right, Standing};
@@ -105,14 +106,23 @@ impl Realm {
                 )?;
                 let command = actor.command();
                 let cause = command.as_ref().map_or_else(|| at.now.to_string(), |c| c.action_id.to_string());
-                let queue =
-                    ids::derive(ids::shard(at.id).unwrap_or_default(), &["queue", &actor.session, &cause]);
+                // The same for a retry: so is the id that was reserved.
+                let reserved = actor.found.as_ref().and_then(Found::reserved).map(|of| of.id.clone());
+                let queue = reserved.unwrap_or_else(|| {
+                    ids::derive(ids::shard(at.id).unwrap_or_default(), &["queue", &actor.session, &cause])
+                });
+                if self.queues.contains(&queue) {
+                    return Err(Rejection::new(ErrorType::Internal).because("the id is taken"));
+                }
                 let order = json!({"Create": {"realm": at.id, "attrs": create.queue_attrs,
                     "by": actor.listener(),
                     "command": command}});
                 // The queue answers, as soon as it is there.
-                Ok(Step::record(RealmRecord::QueueAdded { queue: queue.clone() })
-                    .and(Emit::Forward(Stream::queue(&queue), order)))
+                let owned = AccountOrder::Owned { thing: Thing::Queues, id: queue.clone(), seq: at.seq + 1 };
+                let mut step = Step::record(RealmRecord::QueueAdded { queue: queue.clone() })
+                    .and(Emit::Forward(Stream::queue(&queue), order));
+                step.emits.extend(self.account(owned));
+                Ok(step)
             }
         }
     }
@@ -138,10 +148,17 @@ impl Realm {
         settings::check_queue_defaults(&settings)?;
         let settings = settings::changed(&Object::new(), settings)?;
         let order = json!({"RealmJoined": {"realm": at.id, "seq": at.seq + 1, "command": actor.command()}});
+        let owned = AccountOrder::Owned { thing: Thing::Realms, id: at.id.clone(), seq: at.seq + 1 };
         let mut step = Step::record(RealmRecord::Created { attrs, settings, owner: (*actor.card).clone() })
-            .and(Emit::Forward(Stream::user(&actor.user), order));
+            .and(Emit::Forward(Stream::user(&actor.user), order))
+            .and(owned.forward(&actor.user));
         step.emits.extend(actor.enters(self, at, &step.records));
         Ok(step)
+    }
+
+    /// Tells the owner's account of something.
+    pub(super) fn account(&self, order: AccountOrder) -> Option<Emit> {
+        self.attrs.owner_id.as_ref().map(|owner| order.forward(owner))
     }
 
     /// Takes in somebody whom an operator has invited.
@@ -169,6 +186,8 @@ impl Realm {
             let order = json!({"RealmParted": {"realm": at.id}});
             step.emits.push(Emit::Forward(Stream::user(user), order));
         }
+        let ids = self.queues.iter().chain([at.id]).cloned().collect();
+        step.emits.extend(self.account(AccountOrder::Gone { ids, seq: at.seq + 1 }));
         Ok(step)
     }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::found::Found;
 use crate::machine::{Answer, Emit};
 use crate::table::{Given, ID, Table, forwards, refused};
 use crate::view::{Effect, Stream, To};
@@ -277,7 +278,9 @@ fn only_its_owner_deletes_a_realm_and_all_hear_of_it() {
     assert_eq!(step.emits[0], gone);
     let members =
         ["member", "operator", "owner"].map(|user| (Stream::user(&user.into()), "RealmParted".into()));
-    assert_eq!(forwards(&step)[1..], members);
+    assert_eq!(forwards(&step)[1..4], members);
+    let counted = json!({"Account": {"Gone": {"ids": [queue.id, ID], "seq": table.entity.seq}}});
+    assert_eq!(step.emits[4..], [Emit::Forward(Stream::user(&"owner".into()), counted)]);
     // A retry does nothing; everything else finds nothing.
     let again = table.act_as("owner", Some(50), "delete_realm", delete.clone(), &[]).unwrap();
     assert!(again.records.is_empty() && again.emits.is_empty());
@@ -315,4 +318,35 @@ fn a_realm_has_so_many_master_keys_and_no_more() {
     let freed =
         deleted.emits.iter().filter(|emit| matches!(emit, Emit::Claim(claim) if claim.value.is_none()));
     assert_eq!(freed.count(), crate::master::MAX_KEYS);
+}
+
+#[test]
+fn its_owners_account_hears_of_a_realm_and_its_queues() {
+    let told = |step: &Step<Entry<RealmRecord>>| {
+        let orders = step.emits.iter().filter_map(|emit| match emit {
+            Emit::Forward(to, order) if order.get("Account").is_some() => {
+                Some((to.id.clone(), order.clone()))
+            }
+            _ => None,
+        });
+        orders.collect::<Vec<_>>()
+    };
+    let mut table: Table<Realm> = Table::new();
+    let made = table.act("owner", "create_realm", json!({}), &[]).unwrap();
+    let owned = |thing: &str, id: &str, seq: u64| json!({"Account": {"Owned": {"thing": thing, "id": id, "seq": seq}}});
+    assert_eq!(told(&made), [("owner".into(), owned("realms", ID, 1))]);
+    let add = json!({"realm_id": ID, "user_id": "operator", "member_attrs": {"operator": true}});
+    table.act("owner", "add_member", add, &[]).unwrap();
+    // The queue gets the id that was reserved, and is the owner's, whoever makes it.
+    let reserved = crate::account::Reservation { owner: "owner".into(), id: "00reserved".into() };
+    table.found = Some(Found::Reserved(reserved));
+    let make = json!({"realm_id": ID, "queue_attrs": {}});
+    let made = table.act_as("operator", Some(9), "create_queue", make.clone(), &[]).unwrap();
+    assert_eq!(told(&made), [("owner".into(), owned("queues", "00reserved", 3))]);
+    assert_eq!(table.entity.machine.queues, ["00reserved"]);
+    assert!(table.act_as("operator", Some(9), "create_queue", make, &[]).unwrap().records.is_empty());
+    let deleted = table.order(json!({"QueueDeleted": {"queue": "00reserved"}})).unwrap();
+    let gone = json!({"Account": {"Gone": {"ids": ["00reserved"], "seq": 4}}});
+    assert_eq!(told(&deleted), [("owner".into(), gone)]);
+    assert!(table.order(json!({"QueueDeleted": {"queue": "00reserved"}})).unwrap().emits.is_empty());
 }

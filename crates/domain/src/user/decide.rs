@@ -272,6 +272,15 @@ impl User {
                 };
                 step.and(Emit::Answer(Answer::Value(made)))
             }
+            // Nothing is refused to a realm whose owner is gone.
+            UserOrder::Account(_) if !self.created || self.attrs.deleted.is_some() => {
+                Step::emit(Emit::Answer(Answer::Value(Value::Null)))
+            }
+            UserOrder::Account(order) => {
+                let record = self.account.decide(order, at.now)?.map(UserRecord::Account);
+                let answer = Emit::Answer(Answer::Value(Value::Null));
+                Step { records: record.into_iter().collect(), emits: vec![answer] }
+            }
             UserOrder::Puppet { master } => {
                 if !self.created || self.attrs.deleted.is_some() || self.master.as_ref() != Some(&master) {
                     return Err(Rejection::new(ErrorType::UserNotFound).about("puppet_id", at.id));

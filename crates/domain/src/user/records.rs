@@ -1,6 +1,7 @@
 //! What happens to a user, and what others order of one.
 
 use crate::access::{AccessMade, AccessSpent, AccessType};
+use crate::account::{AccountOrder, AccountRecord};
 use crate::found::Nonce;
 use crate::identity::Identity;
 use crate::machine::Command;
@@ -91,6 +92,8 @@ pub enum UserOrder {
         /// The user to be made.
         new: NewUser,
     },
+    /// Something of the user's account.
+    Account(AccountOrder),
     /// Answer what others may know of the user to its master.
     Puppet {
         /// Who says that they are.
@@ -258,6 +261,8 @@ pub enum UserOrder {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UserRecord {
+    /// Something of the account.
+    Account(AccountRecord),
     /// Made.
     Created {
         /// Attributes.

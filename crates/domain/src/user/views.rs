@@ -27,6 +27,7 @@ pub(super) fn of(id: &Id, record: &UserRecord) -> Vec<View> {
             vec![View::new(To::Only(Vec::new()), &event)]
         }
         UserRecord::Created { .. }
+        | UserRecord::Account(_)
         | UserRecord::SessionOpened { .. }
         | UserRecord::AccessSpent(_)
         | UserRecord::HostGone

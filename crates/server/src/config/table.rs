@@ -253,6 +253,31 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "Bytes of events that wait for a session's acknowledgement; beyond them it ends likewise.",
     ),
     setting(
+        "user_channels_max",
+        integer(0, 100_000),
+        "1000",
+        "Channels that a user may own, those of their realms included; those of audiences and those that are \
+         suspended don't count. Beyond them there is channel_quota_exceeded.",
+    ),
+    setting(
+        "user_realms_max",
+        integer(0, 100_000),
+        "100",
+        "Realms that a user may own; beyond them there is realm_quota_exceeded.",
+    ),
+    setting(
+        "user_queues_max",
+        integer(0, 100_000),
+        "1000",
+        "Queues that the realms of a user may have together; beyond them there is queue_quota_exceeded.",
+    ),
+    setting(
+        "queue_members_max",
+        integer(0, 100_000),
+        "1000",
+        "Members that a queue may have; beyond them there is queue_member_quota_exceeded.",
+    ),
+    setting(
         "idle_passivate_s",
         integer(1, 86_400),
         "30",

@@ -1,0 +1,67 @@
+//! Quotas: what is about to be made is reserved in its owner's account, and freed if it was not.
+
+use crate::enter::unavailable;
+use crate::hub::Hub;
+use crate::letter::{Act, Job};
+use levee_domain::account::{AccountOrder, Reservation, Thing};
+use levee_domain::found::Found;
+use levee_domain::machine::Machine;
+use levee_domain::rights::Right;
+use levee_domain::view::Stream;
+use levee_proto::{ErrorType, Id, Rejection, ids};
+use std::rc::Rc;
+
+impl Hub {
+    /// Reserves something that a user is about to make; nothing where they will be refused. What a stream decides
+    /// itself has that one's id, what a realm makes gets one of its own.
+    ///
+    /// # Errors
+    /// The thing's `_quota_exceeded`; `internal` when the store or the owner does not answer.
+    pub(crate) async fn reserve(
+        self: &Rc<Self>,
+        thing: Thing,
+        realm: Option<&Id>,
+        user: &Id,
+        stream: &Stream,
+        secret: impl FnOnce() -> Id,
+    ) -> Result<Option<Reservation>, Rejection> {
+        let owner = match realm {
+            None => Some(user.clone()),
+            Some(realm) => self.owner_of_realm(realm, user).await?,
+        };
+        let Some(owner) = owner else { return Ok(None) };
+        let id = match thing {
+            Thing::Channels | Thing::Realms => stream.id.clone(),
+            Thing::Queues => ids::derive(stream.shard(), &["queue", &secret()]),
+        };
+        let most = self.shared.options.quotas.of(thing);
+        let order = AccountOrder::Reserve { thing, id: id.clone(), most };
+        if let Err(refusal) = self.ask(Stream::user(&owner), order.of_user()).await {
+            if refusal.error_type != ErrorType::Internal {
+                self.shared.metrics.drop("quota");
+            }
+            return Err(refusal);
+        }
+        Ok(Some(Reservation { owner, id }))
+    }
+
+    /// Who owns a realm in which a user may make things.
+    async fn owner_of_realm(&self, realm: &Id, user: &Id) -> Result<Option<Id>, Rejection> {
+        if ids::shard(realm).is_none() {
+            return Ok(None);
+        }
+        self.realms.refresh(&*self.shared.store, realm).await.map_err(unavailable)?;
+        let copy = self.realms.fresh(realm);
+        let realm = copy.as_ref().map(|copy| &copy.machine).filter(|realm| realm.exists());
+        let may = |realm: &&levee_domain::realm::Realm| realm.standing(user).may(Right::ManageRealm);
+        Ok(realm.filter(may).and_then(|realm| realm.attrs.owner_id.clone()))
+    }
+
+    /// Frees what was reserved for an action that was refused.
+    pub(crate) fn free(self: &Rc<Self>, act: &Act) {
+        if let Some(Reservation { owner, id }) = act.actor.found.as_ref().and_then(Found::reserved) {
+            let order = AccountOrder::Free { id: id.clone() }.of_user();
+            self.route(Stream::user(owner), Job::Tell(order));
+        }
+    }
+}
