@@ -164,8 +164,8 @@ impl Hub {
             Err(refused) if refused.error_type == ErrorType::UserNotFound => return Err(absent()),
             answer => serde_json::from_value(answer?).map_err(|_| absent())?,
         };
-        let mut part = Part::default();
-        part.stream = Some(Stream::conversation(&ids::dialogue(user, &peer)));
+        let stream = Some(Stream::conversation(&ids::dialogue(user, &peer)));
+        let mut part = Part { stream, ..Part::default() };
         part.brought.peer = Some((peer, Arc::new(card)));
         Ok(part)
     }
