@@ -300,7 +300,9 @@ impl Queue {
                 Step::emit(Emit::Answer(Answer::Value(json!(summary))))
             }
             QueueOrder::Attrs => Step::emit(Emit::Answer(Answer::Value(json!(self.shown(false))))),
-            QueueOrder::MemberGone { user } if self.members.contains_key(&user) => self.part(at, user, true),
+            QueueOrder::MemberGone { user, removed } if self.members.contains_key(&user) => {
+                self.part(at, user, removed)
+            }
             QueueOrder::RealmGone if self.exists() => self.delete(at),
             QueueOrder::MemberGone { .. } | QueueOrder::RealmGone => Step::nothing(),
             QueueOrder::Hours => self.keep_hours(at),

@@ -8,6 +8,11 @@ use levee_proto::{Id, Object, Text};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// Orders of old tell of those only who were removed.
+fn yes() -> bool {
+    true
+}
+
 /// What others order of a queue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum QueueOrder {
@@ -105,6 +110,9 @@ pub enum QueueOrder {
     MemberGone {
         /// Who.
         user: Id,
+        /// Whether somebody else has removed them.
+        #[serde(default = "yes")]
+        removed: bool,
     },
     /// The realm was deleted, and the queue with it.
     RealmGone,

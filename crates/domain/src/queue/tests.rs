@@ -292,3 +292,18 @@ fn a_queue_opens_and_closes_by_its_schedule_and_at_once_if_it_is_late() {
     let wrong = json!({"timezone": "Mars/Olympus", "week": []});
     assert_eq!(refused(set(&mut table, wrong)), Some(ErrorType::RequestMalformed));
 }
+
+#[test]
+fn who_leaves_the_realm_by_themselves_is_not_said_to_be_removed_from_its_queues() {
+    for (order, removed) in [
+        (json!({"user": "agent", "removed": false}), false),
+        (json!({"user": "agent", "removed": true}), true),
+        (json!({"user": "agent"}), true),
+    ] {
+        let step = queue().order(json!({"MemberGone": order})).unwrap();
+        let views = Queue::views(&ID.into(), 1, 0, &step.records[0]);
+        let bodies: Vec<_> = views.iter().filter_map(|view| view.body.as_ref()).collect();
+        assert_eq!(bodies.len(), 2);
+        assert!(bodies.iter().all(|body| body.header().contains("member_remove") == removed), "{order}");
+    }
+}

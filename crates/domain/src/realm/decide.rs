@@ -252,7 +252,7 @@ impl Realm {
                 })
                 .and(Emit::Forward(Stream::user(&remove.user_id), order));
                 for queue in &self.queues {
-                    let order = json!({"MemberGone": {"user": remove.user_id}});
+                    let order = json!({"MemberGone": {"user": remove.user_id, "removed": !oneself}});
                     step.emits.push(Emit::Forward(Stream::queue(queue), order));
                 }
                 Ok(step)
