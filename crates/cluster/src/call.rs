@@ -8,6 +8,7 @@ use crate::places;
 use bytes::Bytes;
 use levee_domain::found::Found;
 use levee_domain::machine::Actor;
+use levee_domain::puppet::Puppet;
 use levee_domain::search::Search;
 use levee_domain::view::Stream;
 use levee_proto::attrs::UserAttrs;
@@ -45,6 +46,8 @@ pub struct Caller {
     pub user: Id,
     /// What others may know of them.
     pub card: Arc<UserAttrs>,
+    /// Whose puppet they are, if they are one.
+    pub puppet: Option<Puppet>,
     /// Their address.
     pub address: Text,
 }
@@ -65,8 +68,9 @@ impl Hub {
         let action = envelope.decode(&header)?;
         let (caller, master) = match &envelope.puppet_id {
             Some(puppet) => {
-                let card = self.puppet(puppet, &caller.user).await?;
-                (Caller { user: puppet.clone(), card, address: caller.address }, Some(caller.user))
+                let (card, of) = self.puppet(puppet, &caller.user).await?;
+                let address = caller.address;
+                (Caller { user: puppet.clone(), card, puppet: of, address }, Some(caller.user))
             }
             None => (caller, None),
         };
@@ -141,6 +145,7 @@ impl Hub {
                 session: Id::default(),
                 action_id: None,
                 card: caller.card,
+                puppet: caller.puppet,
                 message_types: Arc::from([levee_proto::Text::from("*")]),
                 origin,
                 found,

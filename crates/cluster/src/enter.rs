@@ -3,7 +3,7 @@
 use crate::hub::Hub;
 use crate::identities::is_email;
 use crate::letter::Attach;
-use crate::puppets::{Subject, named_puppet};
+use crate::puppets::{Subject, carded, named_puppet};
 use crate::session::{Birth, Connection, SessionActor, SessionRow, Which};
 use actix::Addr;
 use levee_domain::access::{AccessType, Customer};
@@ -17,7 +17,6 @@ use levee_proto::attrs::{IdentityAttrs, Writable};
 use levee_proto::{ErrorType, Id, Rejection, Text, events, ids, limits};
 use serde_json::json;
 use std::rc::Rc;
-use std::sync::Arc;
 
 /// How often a puppet that was deleted may be made anew under its master's name for it.
 const PUPPET_LIVES: u32 = 16;
@@ -46,8 +45,8 @@ impl Hub {
             return Err(denied());
         }
         let card = self.ask(Stream::user(&user), json!({"Identify": {"proof": proof}})).await?;
-        let card = serde_json::from_value(card).map_err(|_| denied())?;
-        Ok(crate::call::Caller { user, address: Text::default(), card: Arc::new(card) })
+        let (card, puppet) = carded(card).ok_or_else(denied)?;
+        Ok(crate::call::Caller { user, address: Text::default(), card, puppet })
     }
 
     /// Opens a session and gives it a connection. `session_created` comes by that connection.

@@ -3,8 +3,9 @@
 
 use crate::enter::unavailable;
 use crate::hub::Hub;
+use crate::puppets::{Carded, carded};
 use levee_domain::account::Thing;
-use levee_domain::found::{Authority, Found, Granted, Nonce};
+use levee_domain::found::{Authority, Brought, Found, Granted, Nonce};
 use levee_domain::master::{self, KEYS, Key, KeyRow, KeyType, Refused, Wanted};
 use levee_domain::site::Asked;
 use levee_domain::view::Stream;
@@ -20,6 +21,8 @@ use std::sync::Arc;
 enum Question<'a> {
     /// What may be known of a user.
     Card(&'a Id),
+    /// What may be known of a user who is to become a member, and whose puppet they are.
+    Member(&'a Id),
     /// A secret.
     Secret,
     /// Whether the user who acts has an identity that was verified.
@@ -147,7 +150,7 @@ fn question(action: &Action) -> Option<Question<'_>> {
         },
         Action::Member(action) => match action {
             MemberAction::AddMember(add) if add.realm_id.is_some() && add.queue_id.is_none() => {
-                Some(Question::Card(&add.user_id))
+                Some(Question::Member(&add.user_id))
             }
             MemberAction::AddMember(add) if add.queue_id.is_some() => Some(Question::QueueMembers),
             MemberAction::AddMember(_) | MemberAction::UpdateMember(_) | MemberAction::RemoveMember(_) => {
@@ -195,6 +198,11 @@ impl Hub {
         Ok(match question(action) {
             None => None,
             Some(Question::Card(of)) => Some(Found::Peer(of.clone(), self.card(of).await?)),
+            Some(Question::Member(of)) => {
+                let (card, puppet) = self.carded(of).await?;
+                let peer = Some((of.clone(), card));
+                Some(Found::Brought(Box::new(Brought { peer, puppet, ..Brought::default() })))
+            }
             Some(Question::Secret) => Some(Found::Secret(master::secret(&rand::random()))),
             Some(Question::Verified) => {
                 let verified = self.ask(Stream::user(user), serde_json::json!("Verified")).await?;
@@ -236,12 +244,16 @@ impl Hub {
 
     /// What may be known of a user.
     pub(crate) async fn card(self: &Rc<Self>, user: &Id) -> Result<Arc<UserAttrs>, Rejection> {
+        Ok(self.carded(user).await?.0)
+    }
+
+    async fn carded(self: &Rc<Self>, user: &Id) -> Result<Carded, Rejection> {
         let absent = || Rejection::new(ErrorType::UserNotFound).about("user_id", user);
         if ids::shard(user).is_none() {
             return Err(absent());
         }
         let card = self.ask(Stream::user(user), serde_json::json!("Card")).await?;
-        serde_json::from_value(card).map(Arc::new).map_err(|_| absent())
+        carded(card).ok_or_else(absent)
     }
 
     async fn grant(&self, pass: Pass<'_>, user: &Id) -> Result<Granted, Rejection> {

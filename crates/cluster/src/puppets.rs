@@ -5,6 +5,8 @@ use crate::find_out::{nonce, signed_with};
 use crate::hub::Hub;
 use levee_domain::found::Nonce;
 use levee_domain::master::{self, KeyType, Refused, Wanted};
+use levee_domain::puppet::Puppet;
+use levee_domain::user::PUPPET;
 use levee_domain::view::Stream;
 use levee_proto::actions::session::CreateSession;
 use levee_proto::attrs::{PuppetAttrs, UserAttrs};
@@ -71,19 +73,25 @@ impl Hub {
         }
     }
 
-    /// What may be known of a puppet, if it is this master's.
+    /// What may be known of a puppet, and whose it is, if it is this master's.
     ///
     /// # Errors
     /// `user_not_found`.
-    pub(crate) async fn puppet(
-        self: &Rc<Self>,
-        puppet: &Id,
-        master: &Id,
-    ) -> Result<Arc<UserAttrs>, Rejection> {
+    pub(crate) async fn puppet(self: &Rc<Self>, puppet: &Id, master: &Id) -> Result<Carded, Rejection> {
         can_be(puppet)?;
         let card = self.ask(Stream::user(puppet), serde_json::json!({"Puppet": {"master": master}})).await?;
-        serde_json::from_value(card).map(Arc::new).map_err(|_| absent(puppet))
+        carded(card).ok_or_else(|| absent(puppet))
     }
+}
+
+/// What may be known of a user, and whose puppet they are.
+pub(crate) type Carded = (Arc<UserAttrs>, Option<Puppet>);
+
+/// Reads what a user's owner has answered of them.
+pub(crate) fn carded(mut card: serde_json::Value) -> Option<Carded> {
+    let puppet = card.get_mut(PUPPET).map(serde_json::Value::take);
+    let puppet = puppet.and_then(|puppet| serde_json::from_value(puppet).ok());
+    Some((Arc::new(serde_json::from_value(card).ok()?), puppet))
 }
 
 /// Refuses an id that no puppet can have, as if there were none of it.

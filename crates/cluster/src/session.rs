@@ -25,6 +25,7 @@ use actix::prelude::*;
 use bytes::Bytes;
 use gather::Gather;
 use lane::Lane;
+use levee_domain::puppet::Puppet;
 pub use levee_domain::session::Numbered;
 use levee_domain::session::Session;
 use levee_domain::user::Entered;
@@ -161,6 +162,8 @@ pub struct SessionActor {
     seed: [u8; 16],
     user: Id,
     card: Arc<UserAttrs>,
+    /// Whose puppet the user is, if they are one.
+    puppet: Option<Box<Puppet>>,
     machine: Session,
     connection: Option<Connection>,
     connection_number: u64,
@@ -262,6 +265,7 @@ impl SessionActor {
             seed,
             user,
             card: Arc::default(),
+            puppet: None,
             machine,
             connected: connection.is_some(),
             idle: None,

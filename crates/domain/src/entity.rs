@@ -146,6 +146,7 @@ mod tests {
             session: session.clone(),
             action_id: Some(6),
             card: Arc::default(),
+            puppet: None,
             message_types: Arc::default(),
             origin: None,
             found: None,

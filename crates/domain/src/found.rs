@@ -9,6 +9,7 @@ use crate::access::Sendable;
 use crate::account::Reservation;
 use crate::file::Described;
 use crate::machine::{Claim, Emit};
+use crate::puppet::Puppet;
 use crate::site::Asked;
 
 /// The namespace of nonces in the directory: of what may be used once. Keys begin with the time at which a nonce
@@ -55,6 +56,9 @@ pub struct Brought {
     /// The user whom a key is for, and what may be known of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<(Id, Arc<UserAttrs>)>,
+    /// Whose puppet the other user is, if they are one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub puppet: Option<Puppet>,
     /// What an access key opens that is to be sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access: Option<Sendable>,

@@ -20,6 +20,7 @@ pub mod machine;
 pub mod mail;
 pub mod master;
 pub mod past;
+pub mod puppet;
 pub mod questionnaire;
 pub mod queue;
 pub mod realm;

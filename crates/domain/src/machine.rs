@@ -4,6 +4,7 @@ use crate::found::{Brought, Found};
 use crate::hook::Hook;
 use crate::mail::Mail;
 use crate::past::{Amend, Past, Wanted};
+use crate::puppet::Puppet;
 use crate::view::{Line, Stream, View, roles::Roles};
 use bytes::Bytes;
 use levee_proto::attrs::UserAttrs;
@@ -35,6 +36,9 @@ pub struct Actor {
     pub action_id: Option<u64>,
     /// What others may know of the user.
     pub card: Arc<UserAttrs>,
+    /// Whose puppet the user is, if they are one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub puppet: Option<Puppet>,
     /// The message types that the session takes.
     pub message_types: Arc<[Text]>,
     /// Where the action came from, if it is one that asks for an audience: an address and what is known of it.

@@ -5,6 +5,7 @@ use crate::machine::{
     Actor, Answer, Columns, Command, Emit, Entry, Glance, Input, Machine, Moment, Step, Timer,
 };
 use crate::past::Wanted;
+use crate::puppet::Puppet;
 use crate::rights::{Right, Standing};
 use crate::view::{Effect, Line, Stream, To, View, roles};
 use levee_proto::attrs::{QueueAttrs, QueueMemberAttrs, UserAttrs};
@@ -99,6 +100,9 @@ pub struct Waiter {
     /// The master who has asked for them, if they are a puppet: they wait without a session of their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub master: Option<Id>,
+    /// What the realm's owner has set of them, if they are the owner's puppet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub puppet: Option<Puppet>,
 }
 
 type Decision = Result<Step<QueueRecord>, Rejection>;

@@ -23,6 +23,7 @@ use crate::hook::Webhooks;
 use crate::machine::{Columns, Entry, Glance, Input, Machine, Moment, Step};
 use crate::master::Keys;
 use crate::past::Wanted;
+use crate::puppet::Puppet;
 use crate::rights::{Right, Standing};
 use crate::site::Site;
 use crate::view::{View, roles};
@@ -67,6 +68,9 @@ pub struct RealmMember {
     pub user: UserAttrs,
     /// Membership attributes.
     pub attrs: RealmMemberAttrs,
+    /// What the realm's owner has set of the member, who is the owner's puppet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub puppet: Option<Puppet>,
 }
 
 type Decision = Result<Step<RealmRecord>, Rejection>;
@@ -86,7 +90,8 @@ impl Realm {
         self.members
             .iter()
             .map(|(id, member)| {
-                (id.to_string(), json!({"user_attrs": member.user, "member_attrs": member.attrs}))
+                let shown = json!({"user_attrs": member.user, "member_attrs": member.attrs});
+                (id.to_string(), Puppet::beside(member.puppet.as_ref(), shown))
             })
             .collect()
     }
@@ -127,13 +132,18 @@ impl Machine for Realm {
                 Ok(step)
             }
             Input::Order(RealmOrder::QueueDeleted { .. }) => Ok(Step::nothing()),
-            Input::Order(RealmOrder::Admit { user, card }) => Ok(self.admit(at, user, card)),
-            Input::Order(RealmOrder::UserChanged { user, attrs }) => Ok(match self.members.get(&user) {
-                Some(member) if member.user != attrs => {
-                    Step::record(RealmRecord::UserChanged { user, attrs })
-                }
-                _ => Step::nothing(),
-            }),
+            Input::Order(RealmOrder::Admit { user, card, puppet }) => {
+                Ok(self.admit(at, user, card, puppet.as_ref()))
+            }
+            Input::Order(RealmOrder::UserChanged { user, attrs, puppet }) => {
+                let puppet = Puppet::shown(puppet.as_ref(), self.attrs.owner_id.as_ref());
+                Ok(match self.members.get(&user) {
+                    Some(member) if member.user != attrs || member.puppet != puppet => {
+                        Step::record(RealmRecord::UserChanged { user, attrs, puppet })
+                    }
+                    _ => Step::nothing(),
+                })
+            }
             Input::Order(RealmOrder::Search { user, search }) => self.search(at, &user, &search),
             Input::Order(RealmOrder::Challenged { webhook, challenge, failure }) => {
                 Ok(self.challenged(webhook, challenge, failure))
@@ -146,7 +156,7 @@ impl Machine for Realm {
             RealmRecord::Created { attrs, settings, owner } => {
                 if let Some(id) = attrs.owner_id.clone() {
                     let attrs = RealmMemberAttrs { operator: Some(true) };
-                    self.members.insert(id, RealmMember { user: owner, attrs });
+                    self.members.insert(id, RealmMember { user: owner, attrs, puppet: None });
                 }
                 self.attrs = attrs;
                 self.settings = settings;
@@ -166,9 +176,10 @@ impl Machine for Realm {
             RealmRecord::MemberParted { user, .. } => {
                 self.members.remove(&user);
             }
-            RealmRecord::UserChanged { user, attrs } => {
+            RealmRecord::UserChanged { user, attrs, puppet } => {
                 if let Some(member) = self.members.get_mut(&user) {
                     member.user = attrs;
+                    member.puppet = puppet;
                 }
             }
             RealmRecord::QueueAdded { queue } => self.queues.push(queue),

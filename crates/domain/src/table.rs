@@ -4,6 +4,7 @@ use crate::entity::{Entity, Outcome};
 use crate::found::{Brought, Found};
 use crate::machine::{Actor, Columns, Emit, Entry, Input, Machine, Moment, Step};
 use crate::past::{Amend, Past, PastRecord, Wanted};
+use crate::puppet::Puppet;
 use crate::realm::Realm;
 use crate::view::Stream;
 use bytes::Bytes;
@@ -28,6 +29,8 @@ pub(crate) struct Table<M: Machine> {
     pub(crate) found: Option<Found>,
     /// Who has an identity that was verified.
     pub(crate) verified: Option<&'static str>,
+    /// Whose puppet everybody is.
+    pub(crate) puppet: Option<Puppet>,
     /// The master through whom all act, as puppets.
     pub(crate) master: Option<&'static str>,
     next_action: u64,
@@ -57,6 +60,7 @@ impl<M: Machine> Table<M> {
             brought: Brought::default(),
             found: None,
             verified: None,
+            puppet: None,
             master: None,
             next_action: 0,
             log: Vec::new(),
@@ -88,6 +92,7 @@ impl<M: Machine> Table<M> {
             session: Id::from("session-of-") + self.master.unwrap_or(user),
             action_id,
             card: Arc::new(card.clone()),
+            puppet: self.puppet.clone(),
             message_types: Arc::from(["ninchat.com/*".into()]),
             origin: self.origin.clone(),
             found: Some(match &self.found {

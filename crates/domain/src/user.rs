@@ -21,6 +21,7 @@ use crate::account::{ACCOUNT, Account};
 use crate::machine::{Columns, Entry, Glance, Input, Machine, Moment, Step};
 use crate::mail::Mailed;
 use crate::master::Keys;
+use crate::puppet::Puppet;
 use crate::view::{Stream, View, roles};
 use levee_proto::attrs::{IdentityAttrs, PuppetAttrs, UserAttrs};
 use levee_proto::{Action, ErrorType, Id, Object, Rejection, Text, UserAction};
@@ -32,6 +33,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const SESSIONS: &str = "session";
 /// In a user's glance, for the user's session and not for the wire: what to follow.
 pub const FOLLOWS: &str = "$follows";
+/// Under which key a user's owner tells of whom the user is a puppet.
+pub const PUPPET: &str = "$puppet";
 /// In a user's glance, for the user's session and not for the wire: how far conversations were read.
 pub const READ: &str = "$read";
 /// How many sessions a user may have.
@@ -151,8 +154,21 @@ impl User {
 
     /// The user's masters, as events have them.
     pub fn masters(&self) -> Option<Object> {
-        let master = self.master.as_ref()?;
-        Some(Object::from_iter([(master.to_string(), json!({"puppet_attrs": self.puppet}))]))
+        self.as_puppet().as_ref().map(Puppet::masters)
+    }
+
+    /// Whose puppet the user is, if they are one.
+    pub fn as_puppet(&self) -> Option<Puppet> {
+        Some(Puppet { master: self.master.clone()?, attrs: self.puppet.clone() })
+    }
+
+    /// What others may know of the user, and whose puppet they are.
+    fn card_and_puppet(&self) -> Value {
+        let mut card = serde_json::to_value(self.card()).unwrap_or_default();
+        if let Some(puppet) = self.as_puppet() {
+            card[PUPPET] = json!(puppet);
+        }
+        card
     }
 
     /// Whether some session has a connection.
@@ -361,6 +377,7 @@ impl Machine for User {
                 ("user_attrs", serde_json::to_value(self.card()).unwrap_or_default()),
                 ("user_settings", Value::Object(self.settings.clone())),
                 ("user_identities", Value::Object(self.visible_identities(true))),
+                (PUPPET, json!(self.as_puppet())),
                 (FOLLOWS, json!(self.follows())),
                 (READ, json!(self.read)),
                 (ACCOUNT, self.account.shown()),

@@ -433,3 +433,61 @@ async fn calls_come_into_channels_and_realms() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_a_master_sets_is_shown_to_the_members_of_what_is_the_masters() {
+    within(LIMIT, async {
+        let server = Server::start().await;
+        let desk = server.desk().await;
+        let (master, mut agent) = (&desk.operator, desk.agent);
+        let tokens = token_key(master).await;
+        let login = |name: &str| {
+            let claims = json!({"exp": in_seconds(60), "sub": "customer", "preferred_username": name});
+            json!({"master_sign": tokens.token(&claims), "master_key_type": "jwt"})
+        };
+        let puppet = enter(&server, login("P")).await.unwrap();
+        let id = puppet.user_id().to_owned();
+        let set = |name: &str| json!({"name": name});
+
+        let theirs = master.create_channel(json!({"name": "C"})).await.unwrap();
+        agent.join_channel(&theirs).await.unwrap();
+        let foreign = agent.create_channel(json!({"name": "D"})).await.unwrap();
+        let member = format!("/channel_members/{id}");
+        for (channel, shown) in [(&theirs, set("P")), (&foreign, Value::Null)] {
+            puppet.join_channel(channel).await.unwrap();
+            let joined = agent.events.named("channel_member_joined").await.unwrap();
+            assert_eq!((joined.str("user_id"), &joined["puppet_attrs"]), (id.as_str(), &shown));
+            let found = agent.ask("describe_channel", json!({"channel_id": channel})).await.unwrap();
+            assert!(found.at(&format!("{member}/user_attrs")).is_object());
+            assert_eq!(found.at(&format!("{member}/puppet_attrs")), &shown);
+        }
+        let wish = json!({"realm_id": desk.realm, "user_id": id, "member_attrs": {}});
+        master.ask("add_member", wish).await.unwrap();
+        let joined = agent.events.named("realm_member_joined").await.unwrap();
+        assert_eq!((joined.str("user_id"), &joined["puppet_attrs"]), (id.as_str(), &set("P")));
+        let found = agent.ask("describe_realm", json!({"realm_id": desk.realm})).await.unwrap();
+        assert_eq!(found.at(&format!("/realm_members/{id}/puppet_attrs")), &set("P"));
+        puppet.request_audience(&desk.queue).await.unwrap();
+        let met = agent.accept_audience(&desk.queue, None).await.unwrap();
+        assert_eq!(met.at(&format!("{member}/puppet_attrs")), &set("P"));
+
+        // The master renames it: those who see it hear of that.
+        enter(&server, login("Q")).await.unwrap();
+        let masters = json!({master.user_id(): {"puppet_attrs": set("Q")}});
+        let renamed = agent.events.find("the new name", |event| {
+            event.name() == "user_updated" && event["puppet_masters"] == masters
+        });
+        assert_eq!(renamed.await.unwrap().str("user_id"), id);
+        let seen = json!({"channel_id": theirs});
+        loop {
+            // Each of the places is told by itself.
+            let found = agent.ask("describe_channel", seen.clone()).await.unwrap();
+            if found.at(&format!("{member}/puppet_attrs")) == &set("Q") {
+                break;
+            }
+        }
+        let found = agent.ask("describe_channel", json!({"channel_id": foreign})).await.unwrap();
+        assert_eq!(found.at(&format!("{member}/puppet_attrs")), &Value::Null);
+    })
+    .await;
+}

@@ -101,6 +101,7 @@ impl SessionActor {
                 session: self.id.clone(),
                 action_id,
                 card: self.card.clone(),
+                puppet: self.puppet.as_deref().cloned(),
                 message_types: self.machine.message_types.clone(),
                 origin: places::origin(&action, &self.peer, self.hub.shared.options.places.as_deref()),
                 found: None,
@@ -142,7 +143,7 @@ impl SessionActor {
             let action_id = act.asker.action_id;
             let found = async move {
                 if puppet {
-                    act.actor.card = hub.puppet(&act.actor.user, &me).await?;
+                    (act.actor.card, act.actor.puppet) = hub.puppet(&act.actor.user, &me).await?;
                 }
                 let Some(action) = asks else { return Ok((stream, act, None)) };
                 if let Some(brings) = Brings::of(&action) {

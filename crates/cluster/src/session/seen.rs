@@ -6,6 +6,7 @@ use crate::letter::Attached;
 use crate::publish::Shown;
 use actix::prelude::*;
 use levee_domain::Command;
+use levee_domain::user::PUPPET;
 use levee_domain::view::{Effect, Kind, Stream, roles};
 use levee_proto::attrs::UserAttrs;
 use levee_proto::envelope::Splice;
@@ -167,6 +168,8 @@ impl SessionActor {
                     self.tell_presence(true);
                 }
                 self.card = self.hub.alike.card(card);
+                let puppet = attached.summary.get(PUPPET).cloned();
+                self.puppet = puppet.and_then(|puppet| serde_json::from_value(puppet).ok());
             }
             self.born(&attached, ctx);
         }

@@ -136,7 +136,7 @@ impl Conversation {
     /// Has the realm take in who joins, if the key says so.
     pub(super) fn admission(&self, key: &AccessKey, actor: &Actor) -> Option<Emit> {
         let realm = self.realm.as_ref().filter(|_| key.realm_member)?;
-        let admit = json!({"Admit": {"user": actor.user, "card": *actor.card}});
+        let admit = json!({"Admit": {"user": actor.user, "card": *actor.card, "puppet": actor.puppet}});
         Some(Emit::Forward(Stream::realm(realm), admit))
     }
 

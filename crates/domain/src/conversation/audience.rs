@@ -28,11 +28,13 @@ impl Conversation {
             prelude,
             masters,
             hooks: _,
+            puppets,
         } = opening;
         let members = members.into_iter().map(|(id, user, attrs)| {
             let attrs = ChannelMemberAttrs { since: Some(at.now / 1_000_000), ..attrs };
             let master = masters.get(&id).cloned();
-            (id, Member { user, attrs, master, ..Member::default() })
+            let puppet = puppets.get(&id).cloned();
+            (id, Member { user, attrs, master, puppet, ..Member::default() })
         });
         let customer = attrs.requester_id.clone().or_else(|| self.attrs.requester_id.clone());
         let mut step = Step::nothing();
@@ -146,7 +148,7 @@ impl Conversation {
             step.emits.push(parted(at.id, agent));
         }
         let waiter = json!({"audience": audience, "user": customer, "card": waiter.user, "since": at.now,
-            "metadata": self.metadata, "master": waiter.master});
+            "metadata": self.metadata, "master": waiter.master, "puppet": waiter.puppet});
         let order = json!({"Return": {"waiter": waiter, "conversation": at.id, "seq": at.seq + 1}});
         step.and(Emit::Forward(Stream::queue(queue), order))
     }

@@ -6,6 +6,7 @@ use super::transcript::Named;
 use super::{Conversation, Decision, Form, terms, views};
 use crate::found::Found;
 use crate::machine::{Actor, Answer, Due, Emit, Machine, Moment, Step, Timer};
+use crate::puppet::Puppet;
 use crate::rights::{Right, Standing};
 use crate::schedule;
 use crate::view::{Stream, To};
@@ -124,6 +125,7 @@ impl Conversation {
         }
         let member = Member {
             user: (*actor.card).clone(),
+            puppet: Puppet::shown(actor.puppet.as_ref(), attrs.owner_id.as_ref()),
             attrs: ChannelMemberAttrs {
                 operator: Some(true),
                 since: Some(at.now / 1_000_000),
@@ -386,12 +388,15 @@ impl Conversation {
             ConversationOrder::Invited { people, content, digest } => {
                 self.invited(at, people, &content, digest)
             }
-            ConversationOrder::UserChanged { user, attrs } => match self.members.get(&user) {
-                Some(member) if member.user != attrs => {
-                    Step::record(ConversationRecord::UserChanged { user, attrs })
+            ConversationOrder::UserChanged { user, attrs, puppet } => {
+                let puppet = Puppet::shown(puppet.as_ref(), self.owner(at));
+                match self.members.get(&user) {
+                    Some(member) if member.user != attrs || member.puppet != puppet => {
+                        Step::record(ConversationRecord::UserChanged { user, attrs, puppet })
+                    }
+                    _ => Step::nothing(),
                 }
-                _ => Step::nothing(),
-            },
+            }
             ConversationOrder::Gone { user }
                 if self.form == Form::Channel && self.members.contains_key(&user) =>
             {
@@ -400,7 +405,7 @@ impl Conversation {
             ConversationOrder::Gone { user } => match self.members.get(&user) {
                 Some(member) if self.form == Form::Dialogue && member.user.deleted.is_none() => {
                     let attrs = UserAttrs { deleted: Some(true), ..UserAttrs::default() };
-                    Step::record(ConversationRecord::UserChanged { user, attrs })
+                    Step::record(ConversationRecord::UserChanged { user, attrs, puppet: None })
                 }
                 _ => Step::nothing(),
             },

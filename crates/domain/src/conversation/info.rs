@@ -59,7 +59,7 @@ impl Conversation {
                 ConversationRecord::MemberUpdated { user, attrs, .. } => {
                     infos.extend(self.members.get(user).and_then(|member| updated(user, member, attrs)));
                 }
-                ConversationRecord::UserChanged { user, attrs } => {
+                ConversationRecord::UserChanged { user, attrs, .. } => {
                     infos.extend(self.user_changed(user, attrs));
                 }
                 ConversationRecord::Accepted { .. }

@@ -6,10 +6,11 @@ use super::{Conversation, Decision};
 use crate::access::AccessSpent;
 use crate::found::{Found, Granted};
 use crate::machine::{Actor, Moment, Step};
+use crate::puppet::Puppet;
 use crate::rights::Standing;
 use levee_proto::actions::conversation::JoinChannel;
 use levee_proto::attrs::ChannelMemberAttrs;
-use levee_proto::{ErrorType, Rejection, ids, limits};
+use levee_proto::{ErrorType, Id, Rejection, ids, limits};
 use serde_json::Value;
 
 impl Conversation {
@@ -59,6 +60,7 @@ impl Conversation {
         };
         let member = Member {
             user: (*actor.card).clone(),
+            puppet: Puppet::shown(actor.puppet.as_ref(), self.owner(at)),
             attrs: ChannelMemberAttrs {
                 since: Some(at.now / 1_000_000),
                 operator: (standing >= Standing::Operator).then_some(true),
@@ -83,11 +85,16 @@ impl Conversation {
         Ok(step)
     }
 
+    /// Who owns the channel, or the realm that it is in.
+    pub(super) fn owner<'a>(&'a self, at: &'a Moment<'_>) -> Option<&'a Id> {
+        at.realm.map_or(self.attrs.owner_id.as_ref(), |realm| realm.attrs.owner_id.as_ref())
+    }
+
     /// A signature or a token that lets the user in. One of somebody who has no say here tells them nothing.
     pub(super) fn granted<'a>(&self, at: &Moment<'_>, actor: &'a Actor) -> Result<&'a Granted, Rejection> {
-        let owner = at.realm.map_or(&self.attrs.owner_id, |realm| &realm.attrs.owner_id);
+        let owner = self.owner(at);
         let granted = actor.found.as_ref().and_then(Found::granted).ok_or_else(Rejection::denied)?;
-        match granted.authority.is_over(self.realm.as_ref(), owner.as_ref()) {
+        match granted.authority.is_over(self.realm.as_ref(), owner) {
             true => Ok(granted),
             false => Err(Self::absent(at.id)),
         }

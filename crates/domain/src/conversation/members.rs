@@ -69,7 +69,8 @@ impl Conversation {
                         ends: BTreeMap::new(),
                     }));
                 }
-                let member = Member { user: target.user.clone(), attrs, ..Member::default() };
+                let (user, puppet) = (target.user.clone(), target.puppet.clone());
+                let member = Member { user, attrs, puppet, ..Member::default() };
                 Ok(Step::record(ConversationRecord::Joined {
                     user: add.user_id.clone(),
                     member,

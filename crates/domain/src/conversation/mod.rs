@@ -255,9 +255,10 @@ impl Machine for Conversation {
                     member.discarded = member.discarded.max(through);
                 }
             }
-            ConversationRecord::UserChanged { user, attrs } => {
+            ConversationRecord::UserChanged { user, attrs, puppet } => {
                 if let Some(member) = self.members.get_mut(&user) {
                     member.user = attrs;
+                    member.puppet = puppet;
                 }
             }
             ConversationRecord::Message(message) => {

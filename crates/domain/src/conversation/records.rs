@@ -5,6 +5,7 @@ use super::part::Part;
 use crate::access::{AccessMade, AccessSpent};
 use crate::hook::{Asked, Hook};
 use crate::machine::Command;
+use crate::puppet::Puppet;
 use crate::queue::stats::Share;
 use levee_proto::attrs::{ChannelAttrs, ChannelMemberAttrs, DialogueMemberAttrs, UserAttrs};
 use levee_proto::events::ChannelFound;
@@ -46,6 +47,9 @@ pub struct Member {
     /// there, so is the member.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub master: Option<Id>,
+    /// What its owner has set of the member, who is the owner's puppet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub puppet: Option<Puppet>,
 }
 
 /// How an audience was asked for.
@@ -91,6 +95,9 @@ pub struct Opening {
     /// The masters who speak for those of the members who are puppets.
     #[serde(default)]
     pub(super) masters: BTreeMap<Id, Id>,
+    /// Those of the members who are puppets of the realm's owner.
+    #[serde(default)]
+    pub(super) puppets: BTreeMap<Id, Puppet>,
     /// Whether the realm has webhooks.
     #[serde(default)]
     pub(super) hooks: bool,
@@ -212,6 +219,9 @@ pub enum ConversationOrder {
         user: Id,
         /// The attributes as they are now.
         attrs: UserAttrs,
+        /// Whose puppet they are, if they are one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        puppet: Option<Puppet>,
     },
     /// A user is gone for good.
     Gone {
@@ -344,6 +354,9 @@ pub enum ConversationRecord {
         user: Id,
         /// The attributes as they are now.
         attrs: UserAttrs,
+        /// Whose puppet they are, if they are one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        puppet: Option<Puppet>,
     },
     /// A message.
     Message(Message),

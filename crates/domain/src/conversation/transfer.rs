@@ -97,7 +97,7 @@ impl Conversation {
         );
         let enqueue = json!({"Enqueue": {
             "waiter": {"audience": next, "user": customer, "card": member.user, "since": at.now,
-                "metadata": self.metadata, "master": member.master,
+                "metadata": self.metadata, "master": member.master, "puppet": member.puppet,
                 "source": {"queue_id": source, "audience_id": audience, "channel_id": at.id,
                     "user_id": transfer.by}},
             "realm": self.realm, "conversation": at.id, "seq": seq,

@@ -3,6 +3,7 @@
 use super::records::{ConversationRecord, Message};
 use super::{Conversation, Form};
 use crate::machine::{Glance, Moment};
+use crate::puppet::Puppet;
 use crate::rights::{Right, Standing};
 use crate::view::{Effect, To, View, roles};
 use levee_proto::attrs::{ChannelMemberAttrs, DialogueMemberAttrs, UserAttrs};
@@ -35,6 +36,7 @@ pub(super) fn of(id: &Id, seq: u64, time: u64, record: &ConversationRecord) -> V
                     user_attrs: member.user.clone(),
                     member_attrs: member.attrs.clone(),
                     member_metadata: member.metadata.clone(),
+                    puppet_attrs: member.puppet.as_ref().map(|puppet| puppet.attrs.clone()),
                     ..Default::default()
                 },
             )
@@ -99,8 +101,14 @@ pub(super) fn of(id: &Id, seq: u64, time: u64, record: &ConversationRecord) -> V
         ConversationRecord::Followed { session, found } => {
             vec![View::new(To::Session(session.clone()), found).with(Effect::LookOn)]
         }
-        ConversationRecord::UserChanged { user, attrs } => {
-            vec![user_updated(To::Peers(user.clone()), user, attrs)]
+        ConversationRecord::UserChanged { user, attrs, puppet } => {
+            let event = events::UserUpdated {
+                user_id: user.clone(),
+                user_attrs: attrs.clone(),
+                puppet_masters: puppet.as_ref().map(Puppet::masters),
+                ..Default::default()
+            };
+            vec![View::new(To::Peers(user.clone()), &event).aside()]
         }
         ConversationRecord::TranscriptDeleted { audience, .. } => {
             let (channel_id, audience_id) = (Some(channel_id), audience.clone());
@@ -211,7 +219,8 @@ fn members(of: &Conversation) -> Object {
     of.members
         .iter()
         .map(|(id, member)| {
-            (id.to_string(), json!({"user_attrs": member.user, "member_attrs": member.attrs}))
+            let shown = json!({"user_attrs": member.user, "member_attrs": member.attrs});
+            (id.to_string(), Puppet::beside(member.puppet.as_ref(), shown))
         })
         .collect()
 }

@@ -6,7 +6,7 @@ use crate::queue::Queue;
 use crate::realm::{Realm, RealmMember};
 use crate::table::{ID, Table, forwards};
 use crate::user::User;
-use levee_proto::attrs::RealmAttrs;
+use levee_proto::attrs::{PuppetAttrs, RealmAttrs};
 use serde_json::json;
 
 /// An entity on which all act as puppets of `master`.
@@ -145,4 +145,81 @@ fn a_puppet_waits_without_a_session_if_its_master_has_asked() {
     table.master = Some("master");
     let deleted = table.act(ID, "delete_user", json!({}), &[]).unwrap();
     assert!(forwards(&deleted).contains(&(Stream::queue(&"00r".into()), "Drop".to_owned())));
+}
+
+fn named(name: &str) -> Puppet {
+    Puppet { master: "master".into(), attrs: PuppetAttrs { name: Some(name.into()) } }
+}
+
+fn bodies<M: Machine>(step: &Step<Entry<M::Record>>) -> Vec<Value> {
+    let views = step.records.iter().flat_map(|entry| M::views(&ID.into(), 1, 0, entry));
+    views.filter_map(|view| Some(serde_json::from_str(view.body?.header()).unwrap())).collect()
+}
+
+#[test]
+fn what_a_master_sets_of_a_puppet_is_shown_in_channels_of_the_masters_only() {
+    for (owner, shown) in [("master", json!({"name": "P"})), ("somebody", Value::Null)] {
+        let mut channel = Table::<Conversation>::new();
+        channel.act(owner, "create_channel", json!({}), &[]).unwrap();
+        channel.puppet = Some(named("P"));
+        let joined = channel.act("puppet", "join_channel", json!({"channel_id": ID}), &[]).unwrap();
+        assert_eq!(bodies::<Conversation>(&joined)[0]["puppet_attrs"], shown, "{owner}");
+        let members = |channel: &mut Table<Conversation>| {
+            let step = channel.act(owner, "describe_channel", json!({"channel_id": ID}), &[]).unwrap();
+            let [Emit::Answer(Answer::Event(found))] = &step.emits[..] else { panic!("{step:?}") };
+            let found: Value = serde_json::from_str(found.header()).unwrap();
+            found["channel_members"]["puppet"]["puppet_attrs"].clone()
+        };
+        assert_eq!(members(&mut channel), shown, "{owner}");
+        let card = json!({"name": "puppet"});
+        let change = json!({"UserChanged": {"user": "puppet", "attrs": card, "puppet": named("Q")}});
+        let changed = channel.order(change.clone()).unwrap();
+        if owner == "master" {
+            let heard = &bodies::<Conversation>(&changed)[0];
+            assert_eq!(heard["puppet_masters"], json!({"master": {"puppet_attrs": {"name": "Q"}}}));
+            assert_eq!(members(&mut channel), json!({"name": "Q"}));
+        }
+        assert_eq!(changed.records.is_empty(), owner != "master");
+        assert!(channel.order(change).unwrap().records.is_empty(), "a copy");
+    }
+}
+
+#[test]
+fn a_realm_and_its_audiences_show_what_their_owner_sets_of_puppets() {
+    let mut realm = Table::<Realm>::new();
+    realm.act("master", "create_realm", json!({}), &[]).unwrap();
+    realm.brought.puppet = Some(named("P"));
+    let wish = json!({"realm_id": ID, "user_id": "agent", "member_attrs": {}});
+    let added = realm.act("master", "add_member", wish, &[]).unwrap();
+    assert_eq!(bodies::<Realm>(&added)[0]["puppet_attrs"], json!({"name": "P"}));
+    assert_eq!(realm.entity.machine.members["agent"].puppet, Some(named("P")));
+    let stranger = Puppet { master: "somebody".into(), ..named("P") };
+    realm.order(json!({"Admit": {"user": "other", "card": {}, "puppet": stranger}})).unwrap();
+    assert_eq!(realm.entity.machine.members["other"].puppet, None);
+
+    let mut queue = queue();
+    queue.realm.as_mut().unwrap().attrs.owner_id = Some("master".into());
+    queue.puppet = Some(named("P"));
+    queue.act("puppet", "request_audience", json!({"queue_id": ID}), &[]).unwrap();
+    let accepted = queue.act("agent", "accept_audience", json!({"queue_id": ID}), &[]).unwrap();
+    let mut channel = Table::<Conversation>::new();
+    let joined = answered(channel.order(json!({"Open": order(&accepted, "Open")})), 3);
+    for who in ["puppet", "agent"] {
+        assert_eq!(joined["channel_members"][who]["puppet_attrs"], json!({"name": "P"}), "{who}");
+    }
+}
+
+#[test]
+fn those_who_see_a_puppet_hear_what_its_master_sets_anew() {
+    let mut table = Table::<User>::new();
+    let new = json!({"attrs": {}, "settings": {}, "identity": null, "master": "master"});
+    table.order(json!({"Create": {"new": new}})).unwrap();
+    table.order(json!({"Joined": {"channel": "00c", "seq": 1, "command": null}})).unwrap();
+    table.order(json!({"RealmJoined": {"realm": "00r", "seq": 1, "command": null}})).unwrap();
+    let enter = json!({"Enter": {"create": null, "proof": {"Master": "master"}, "session": "s", "row": "{}",
+        "puppet": {"name": "Q"}}});
+    let entered = table.order(enter).unwrap();
+    let told = [Stream::conversation(&"00c".into()), Stream::realm(&"00r".into())];
+    assert_eq!(forwards(&entered), told.map(|to| (to, "UserChanged".to_owned())));
+    assert_eq!(order(&entered, "UserChanged")["puppet"], json!(named("Q")));
 }

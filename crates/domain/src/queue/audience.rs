@@ -115,6 +115,7 @@ impl Queue {
             seq: 0,
             prelude,
             master: actor.master.clone(),
+            puppet: Self::shows(at, actor.puppet.as_ref()),
         };
         Ok((waiter, renamed))
     }
@@ -157,6 +158,11 @@ impl Queue {
             answers.insert(TAGS.into(), json!(outcome.tags));
         }
         Ok(Some(Answered { answers, begins: Prelude::new(outcome), name }))
+    }
+
+    /// What is shown of a puppet in the queue's realm.
+    pub(super) fn shows(at: &Moment<'_>, puppet: Option<&Puppet>) -> Option<Puppet> {
+        Puppet::shown(puppet, at.realm.and_then(|realm| realm.attrs.owner_id.as_ref()))
     }
 
     /// Leaves a contact request. A queue that is closed or full takes it as well: nobody waits.
@@ -220,6 +226,7 @@ impl Queue {
             "realm": self.realm,
             "attrs": attrs,
             "members": [[create.user_id, agent.user, {"operator": true}]],
+            "puppets": agent.puppet.iter().map(|puppet| (&create.user_id, puppet)).collect::<BTreeMap<_, _>>(),
             "metadata": null,
             "command": null,
             "share": share,

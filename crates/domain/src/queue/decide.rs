@@ -141,6 +141,10 @@ impl Queue {
         let masters = [(&waiter.user, &waiter.master), (&actor.user, &actor.master)];
         let masters: BTreeMap<_, _> =
             masters.into_iter().filter_map(|(puppet, master)| Some((puppet, master.as_ref()?))).collect();
+        let agent = Self::shows(at, actor.puppet.as_ref());
+        let puppets = [(&waiter.user, &waiter.puppet), (&actor.user, &agent)];
+        let puppets: BTreeMap<_, _> =
+            puppets.into_iter().filter_map(|(user, puppet)| Some((user, puppet.as_ref()?))).collect();
         let mut order = json!({"Open": {
             "realm": self.realm,
             "attrs": {"audience_id": waiter.audience, "queue_id": at.id, "requester_id": waiter.user,
@@ -158,6 +162,7 @@ impl Queue {
             "request": {"time": waiter.since, "seq": waiter.seq},
             "prelude": waiter.prelude,
             "masters": masters,
+            "puppets": puppets,
         }});
         if at.realm.is_some_and(|realm| !realm.webhooks.is_empty()) {
             order["Open"]["hooks"] = true.into();

@@ -15,7 +15,7 @@ pub(super) fn queue() -> Table<Queue> {
     };
     for user in ["owner", "agent", "other"] {
         let attrs = RealmMemberAttrs { operator: (user == "owner").then_some(true) };
-        realm.members.insert(user.into(), RealmMember { user: UserAttrs::default(), attrs });
+        realm.members.insert(user.into(), RealmMember { attrs, ..RealmMember::default() });
     }
     table.realm = Some(realm);
     table

@@ -313,6 +313,7 @@ impl Queue {
             seq: 0,
             prelude: None,
             master: None,
+            puppet: None,
         };
         let entry = Entry { v: 1, command: None, record: QueueRecord::Requested { waiter } };
         let body = serde_json::to_vec(&entry).ok().map(Bytes::from);

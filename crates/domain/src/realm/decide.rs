@@ -4,6 +4,7 @@ use super::{Decision, Realm, RealmMember, RealmRecord, visits};
 use crate::account::{AccountOrder, Thing};
 use crate::found::Found;
 use crate::machine::{Actor, Answer, Emit, Machine, Moment, Step};
+use crate::puppet::Puppet;
 use crate::rights::{Right, Standing};
 use crate::view::Stream;
 use crate::{schedule, settings};
@@ -162,13 +163,20 @@ impl Realm {
     }
 
     /// Takes in somebody whom an operator has invited.
-    pub(super) fn admit(&self, at: &Moment<'_>, user: Id, card: UserAttrs) -> Step<RealmRecord> {
+    pub(super) fn admit(
+        &self,
+        at: &Moment<'_>,
+        user: Id,
+        card: UserAttrs,
+        puppet: Option<&Puppet>,
+    ) -> Step<RealmRecord> {
         if !self.exists() || self.members.contains_key(&user) {
             return Step::nothing();
         }
         let order = json!({"RealmJoined": {"realm": at.id, "seq": at.seq + 1, "command": null}});
         let forward = Emit::Forward(Stream::user(&user), order);
-        let member = RealmMember { user: card, ..RealmMember::default() };
+        let puppet = Puppet::shown(puppet, self.attrs.owner_id.as_ref());
+        let member = RealmMember { user: card, puppet, ..RealmMember::default() };
         Step::record(RealmRecord::MemberJoined { user, member }).and(forward)
     }
 
@@ -212,6 +220,8 @@ impl Realm {
                 let Some(card) = card else { return Err(no_member(&add.user_id)) };
                 let mut member = self.members.get(&add.user_id).cloned().unwrap_or_default();
                 member.user = card;
+                let puppet = actor.brought().and_then(|brought| brought.puppet.as_ref());
+                member.puppet = Puppet::shown(puppet, self.attrs.owner_id.as_ref());
                 change.apply(&mut member.attrs);
                 let record = RealmRecord::MemberJoined { user: add.user_id.clone(), member };
                 let order = json!({"RealmJoined": {"realm": at.id, "seq": at.seq + 1, "command": null}});

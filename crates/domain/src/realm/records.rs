@@ -2,6 +2,7 @@
 
 use super::{RealmMember, SitePut, WebhookPut};
 use crate::master::{KeyGone, KeyMade};
+use crate::puppet::Puppet;
 use crate::search::Search;
 use levee_proto::attrs::{RealmAttrs, RealmMemberAttrs, TagAttrs, UserAttrs};
 use levee_proto::{Id, Object, Text};
@@ -21,6 +22,9 @@ pub enum RealmOrder {
         user: Id,
         /// What others may know of them.
         card: UserAttrs,
+        /// Whose puppet they are, if they are one.
+        #[serde(default)]
+        puppet: Option<Puppet>,
     },
     /// A member's user attributes changed.
     UserChanged {
@@ -28,6 +32,9 @@ pub enum RealmOrder {
         user: Id,
         /// The attributes as they are now.
         attrs: UserAttrs,
+        /// Whose puppet they are, if they are one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        puppet: Option<Puppet>,
     },
     /// A user looks for members and channels.
     Search {
@@ -73,6 +80,9 @@ pub enum RealmRecord {
         user: Id,
         /// The attributes as they are now.
         attrs: UserAttrs,
+        /// Whose puppet they are, if they are one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        puppet: Option<Puppet>,
     },
     /// Somebody joined.
     MemberJoined {

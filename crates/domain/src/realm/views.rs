@@ -22,12 +22,13 @@ pub(super) fn of(id: &Id, record: &RealmRecord) -> Vec<View> {
                 realm_settings: Some(settings.clone()),
             },
         )],
-        RealmRecord::MemberJoined { user, member: RealmMember { user: user_attrs, attrs } } => {
+        RealmRecord::MemberJoined { user, member: RealmMember { user: user_attrs, attrs, puppet } } => {
             let joined = events::RealmMemberJoined {
                 realm_id,
                 user_id: user.clone(),
                 user_attrs: user_attrs.clone(),
                 member_attrs: attrs.clone(),
+                puppet_attrs: puppet.as_ref().map(|puppet| puppet.attrs.clone()),
                 ..Default::default()
             };
             // Whoever was a member already may have become an operator by it.

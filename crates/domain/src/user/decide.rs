@@ -4,6 +4,7 @@ use super::records::{Entrance, NewUser, Proof, UserOrder, UserRecord};
 use super::{MAX_SESSIONS, Presence, SESSIONS, User, presence};
 use crate::access::AccessType;
 use crate::machine::{Actor, Answer, Claim, Command, Emit, Moment, Step};
+use crate::puppet::Puppet;
 use crate::settings;
 use crate::view::Stream;
 use bytes::Bytes;
@@ -65,6 +66,8 @@ impl User {
         }
         if let (Some(attrs), Some(master)) = (puppet.filter(|attrs| *attrs != self.puppet), &self.master) {
             let (master, user) = (master.clone(), self.attrs.clone());
+            let puppet = Puppet { master: master.clone(), attrs: attrs.clone() };
+            step.emits.extend(self.tell_change(at.id, &user, Some(puppet)));
             step.records.push(UserRecord::PuppetChanged { master, attrs, user });
         }
         step.emits.extend(nonce.map(|nonce| nonce.spent(ErrorType::AccessAlreadySpent)));
@@ -170,17 +173,18 @@ impl User {
 
     /// Attributes or settings change: those who see the user hear of it.
     fn changed(&self, me: &Id, attrs: UserAttrs, settings: Object, icon: Option<Id>) -> Step<UserRecord> {
-        let order = json!({"UserChanged": {"user": me, "attrs": attrs}});
-        let seen = attrs != self.attrs;
+        let told = (attrs != self.attrs).then(|| self.tell_change(me, &attrs, self.as_puppet()));
         let mut step = Step::record(UserRecord::Changed { attrs, settings, icon });
-        for channel in self.channels.keys().chain(self.dialogues.values().map(|(id, _)| id)).filter(|_| seen)
-        {
-            step.emits.push(Emit::Forward(Stream::conversation(channel), order.clone()));
-        }
-        for realm in self.realms.keys().filter(|_| seen) {
-            step.emits.push(Emit::Forward(Stream::realm(realm), order.clone()));
-        }
+        step.emits.extend(told.into_iter().flatten());
         step
+    }
+
+    /// Those who see the user hear of what is to be seen now.
+    fn tell_change(&self, me: &Id, attrs: &UserAttrs, puppet: Option<Puppet>) -> Vec<Emit> {
+        let order = json!({"UserChanged": {"user": me, "attrs": attrs, "puppet": puppet}});
+        let conversations = self.channels.keys().chain(self.dialogues.values().map(|(id, _)| id));
+        let to = conversations.map(Stream::conversation).chain(self.realms.keys().map(Stream::realm));
+        to.map(|to| Emit::Forward(to, order.clone())).collect()
     }
 
     fn tell_presence(&self, me: &Id, step: &mut Step<UserRecord>, (connected, idle): (bool, Option<u64>)) {
@@ -285,8 +289,7 @@ impl User {
                 if !self.created || self.attrs.deleted.is_some() || self.master.as_ref() != Some(&master) {
                     return Err(Rejection::new(ErrorType::UserNotFound).about("puppet_id", at.id));
                 }
-                let card = serde_json::to_value(self.card()).unwrap_or_default();
-                Step::emit(Emit::Answer(Answer::Value(card)))
+                Step::emit(Emit::Answer(Answer::Value(self.card_and_puppet())))
             }
             UserOrder::HostGone { channel } if self.host.as_ref() == Some(&channel) => {
                 let mut step = Step::record(UserRecord::HostGone);
@@ -313,16 +316,12 @@ impl User {
             UserOrder::KeyGone(gone) => Step::record(UserRecord::KeyGone(gone)),
             UserOrder::Identify { proof } => {
                 self.identify(&proof, at.now)?;
-                let card = serde_json::to_value(self.card()).unwrap_or_default();
-                Step::emit(Emit::Answer(Answer::Value(card)))
+                Step::emit(Emit::Answer(Answer::Value(self.card_and_puppet())))
             }
             UserOrder::Card if !self.created || self.attrs.deleted.is_some() => {
                 return Err(Rejection::new(ErrorType::UserNotFound).about("user_id", at.id));
             }
-            UserOrder::Card => {
-                let card = serde_json::to_value(self.card()).unwrap_or_default();
-                Step::emit(Emit::Answer(Answer::Value(card)))
-            }
+            UserOrder::Card => Step::emit(Emit::Answer(Answer::Value(self.card_and_puppet()))),
             UserOrder::Reach { identity, by, realms } => {
                 if !self.is_reached(&identity, by == *at.id, &realms) {
                     return Err(Rejection::new(ErrorType::UserNotFound).about("user_id", at.id));
