@@ -1,11 +1,14 @@
 //! `doctor`: looks at the configuration and at what a node needs, and says how to mend what is wrong.
 
 use crate::cli::Doctor;
-use crate::config::{Config, Store};
+use crate::config::{Blobs, Config, Store};
 use crate::{mail, tls, webhooks};
 use anyhow::{Context, Result, bail};
 use levee_bus::redis::Address;
 use levee_store::StoreError;
+use levee_store::blobs::Blobs as _;
+use levee_store::blobs::local::LocalBlobs;
+use levee_store::blobs::s3::S3Blobs;
 use levee_store::postgres::{PostgresOptions, PostgresStore, SCHEMA_VERSION};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -34,6 +37,7 @@ pub(crate) fn run(doctor: &Doctor) -> Result<()> {
     check("data folder", data_dir(&config));
     check("store", store(&config));
     check("bus", bus(&config));
+    check("files", files(&config));
     check("TLS", tls::load(&config).map(|tls| if tls.is_some() { "on" } else { "off" }.into()));
     check("mail", mail::way(&config).map(|way| if way.is_some() { "on" } else { "off" }.into()));
     check("webhooks", webhooks::way(&config).map(|_| "on".into()));
@@ -115,6 +119,24 @@ fn bus(config: &Config) -> Result<String> {
     let address: Address = redis.parse().context("redis_url")?;
     actix_rt::System::new().block_on(address.answers())?;
     Ok(format!("{address} answers"))
+}
+
+/// Tries out that files can be kept; of a bucket, that it answers.
+fn files(config: &Config) -> Result<String> {
+    let system = actix_rt::System::new();
+    match &config.blobs {
+        Blobs::Folder(folder) => {
+            let opened = system.block_on(LocalBlobs::open(folder));
+            opened.with_context(|| format!("blobs: {} can't be used", folder.display()))?;
+            Ok(folder.display().to_string())
+        }
+        Blobs::S3(settings) => {
+            let bucket = S3Blobs::new(settings).context("blobs")?;
+            system.block_on(bucket.stat("levee-doctor")).context("blobs")?;
+            Ok(format!("{settings:?} answers"))
+        }
+        Blobs::Nowhere => Ok("blobs is not set: no files can be sent".into()),
+    }
 }
 
 fn address(listen: SocketAddr) -> Result<String> {

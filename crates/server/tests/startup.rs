@@ -17,9 +17,7 @@ fn refuses(postgres: &str, redis: &str) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_levee"));
     command.args(["serve", "--store=postgres", "--listen"]).arg(format!("127.0.0.1:{}", free_port()));
     command.arg(format!("--postgres-url={postgres}")).arg(format!("--redis-url={redis}"));
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("LEVEE_")) {
-        command.env_remove(name);
-    }
+    without_own_settings(&mut command);
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -38,6 +36,13 @@ fn refuses(postgres: &str, redis: &str) -> String {
     assert_eq!(output.status.code(), Some(1), "it fails");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     said.lines().rfind(|line| line.starts_with("levee: ")).unwrap_or_else(|| panic!("{said}")).to_owned()
+}
+
+/// A developer's own settings stay out of this.
+fn without_own_settings(command: &mut Command) {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("LEVEE_")) {
+        command.env_remove(name);
+    }
 }
 
 #[track_caller]
@@ -117,4 +122,21 @@ async fn a_node_that_the_others_do_not_understand_stays_out() {
 
 async fn readiness(address: &Address) -> String {
     Http::new(address.clone()).get("/readyz").await.expect("an answer").text()
+}
+
+#[test]
+fn the_doctor_tries_out_where_files_are() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let says = |blobs: std::path::PathBuf| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_levee"));
+        command.args(["doctor", "--listen"]).arg(format!("127.0.0.1:{}", free_port()));
+        command.arg("--data-dir").arg(folder.path()).arg("--blobs").arg(blobs);
+        without_own_settings(&mut command);
+        String::from_utf8_lossy(&command.output().expect("levee doctor").stdout).into_owned()
+    };
+    let right = says(folder.path().join("files"));
+    assert!(right.contains("ok    files: "), "{right}");
+    std::fs::write(folder.path().join("taken"), "").expect("a file");
+    let wrong = says(folder.path().join("taken"));
+    assert!(wrong.contains("wrong files: "), "{wrong}");
 }

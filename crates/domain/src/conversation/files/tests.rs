@@ -277,6 +277,18 @@ fn files_go_with_what_is_erased_and_with_their_channel() {
 }
 
 #[test]
+fn files_go_with_an_audience_whose_transcript_is_erased() {
+    let mut table = audience("member");
+    send(&mut table, "customer", "00f").unwrap();
+    let step = table.order(json!("Erase")).unwrap();
+    assert_eq!(removed(&step), ["00f"]);
+    for user in ["agent", "customer"] {
+        assert!(!reads(&mut table, "00f", user), "{user}");
+    }
+    assert_eq!(table.replayed().machine, table.entity.machine);
+}
+
+#[test]
 fn a_dialogues_file_goes_when_both_have_discarded_it() {
     let mut table = Table::new();
     send_to(&mut table, "ann", "ben", "00f").unwrap();
