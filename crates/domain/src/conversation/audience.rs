@@ -2,7 +2,8 @@
 //! accepted it vanishes.
 
 use super::decide::{joined, joined_by, parted};
-use super::records::{ConversationRecord, Member, Opening};
+use super::opening::Opening;
+use super::records::{ConversationRecord, Member};
 use super::{Conversation, Form};
 use crate::machine::{Due, Emit, Moment, Step, Timer};
 use crate::schedule;

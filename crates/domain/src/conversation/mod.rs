@@ -15,6 +15,7 @@ mod join;
 mod listing;
 mod members;
 mod moderate;
+mod opening;
 mod part;
 mod prelude;
 mod records;

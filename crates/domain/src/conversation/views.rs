@@ -37,7 +37,6 @@ pub(super) fn of(id: &Id, seq: u64, time: u64, record: &ConversationRecord) -> V
                     member_attrs: member.attrs.clone(),
                     member_metadata: member.metadata.clone(),
                     puppet_attrs: member.puppet.as_ref().map(|puppet| puppet.attrs.clone()),
-                    ..Default::default()
                 },
             )
         }],

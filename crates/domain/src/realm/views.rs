@@ -29,7 +29,6 @@ pub(super) fn of(id: &Id, record: &RealmRecord) -> Vec<View> {
                 user_attrs: user_attrs.clone(),
                 member_attrs: attrs.clone(),
                 puppet_attrs: puppet.as_ref().map(|puppet| puppet.attrs.clone()),
-                ..Default::default()
             };
             // Whoever was a member already may have become an operator by it.
             let becomes = attrs.operator.map(|_| becomes(user, attrs));
