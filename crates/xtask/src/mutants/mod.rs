@@ -46,10 +46,12 @@ enum Guard {
     Master,
     /// A file is for those who may read its conversation, and bytes that come to nothing go.
     File,
+    /// A webhook is told everything in order, and leads nowhere inside.
+    Webhook,
 }
 
 impl Guard {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Fence,
         Self::Dedup,
         Self::Acknowledgement,
@@ -63,6 +65,7 @@ impl Guard {
         Self::Erasure,
         Self::Master,
         Self::File,
+        Self::Webhook,
     ];
 
     fn name(self) -> &'static str {
@@ -80,6 +83,7 @@ impl Guard {
             Self::Erasure => "erasure",
             Self::Master => "master",
             Self::File => "file",
+            Self::Webhook => "webhook",
         }
     }
 }

@@ -274,4 +274,41 @@ pub(super) static MUTANTS: &[Mutant] = &[
         }],
         test: &["--package", "levee-cluster", "--test", "files", "bytes_that_come"],
     },
+    Mutant {
+        name: "a webhook is told what is behind something that failed",
+        guard: Guard::Webhook,
+        edits: &[Edit {
+            file: "crates/cluster/src/hooks/deliver.rs",
+            old: ".err().unwrap_or(Next::At(due)))",
+            new: ".err()?)",
+        }],
+        test: &["--package", "levee-server", "--test", "webhooks", "what_fails_is_told_again"],
+    },
+    Mutant {
+        name: "what a webhook is to be told is forgotten when its node dies",
+        guard: Guard::Webhook,
+        edits: &[
+            Edit {
+                file: "crates/cluster/src/agenda.rs",
+                old: "self.take_up_hooks(&hooks);",
+                new: "drop(hooks);",
+            },
+            Edit {
+                file: "crates/cluster/src/entity.rs",
+                old: "self.hub.take_up_hooks(&hooks);",
+                new: "drop(hooks);",
+            },
+        ],
+        test: &["--package", "levee-server", "--test", "webhooks", "what_fails_is_told_again"],
+    },
+    Mutant {
+        name: "a name may lead a webhook inside",
+        guard: Guard::Webhook,
+        edits: &[Edit {
+            file: "crates/outbound/src/reach.rs",
+            old: "addresses.iter().try_for_each(|address| self.check(address.ip()))?;",
+            new: "",
+        }],
+        test: &["--package", "levee-outbound", "--lib"],
+    },
 ];
