@@ -313,3 +313,52 @@ fn check(answered: &Answered, challenge: &str) -> Result<(), String> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_challenge_is_answered_by_repeating_it_and_nothing_else() {
+        let answer = |status, content_type: &str, body: Value| Answered {
+            status,
+            content_type: content_type.into(),
+            body: Some(body.to_string().into()),
+            ..Answered::default()
+        };
+        let right = json!({"aud": CHALLENGER, "webhook_verification": "x", "more": 1});
+        for (answered, fits) in [
+            (answer(200, "application/json", right.clone()), true),
+            (answer(203, "Application/JSON; charset=utf-8", right.clone()), true),
+            (answer(201, "application/json", right.clone()), false),
+            (answer(204, "application/json", right.clone()), false),
+            (answer(302, "application/json", right.clone()), false),
+            (answer(200, "text/html", right.clone()), false),
+            (answer(200, "application/json", json!({"aud": CHALLENGER, "webhook_verification": "y"})), false),
+            (answer(200, "application/json", json!({"webhook_verification": "x"})), false),
+            (answer(200, "application/json", json!("x")), false),
+            (Answered { body: None, ..answer(200, "application/json", right) }, false),
+        ] {
+            assert_eq!(check(&answered, "x").is_ok(), fits, "{answered:?}");
+        }
+    }
+
+    #[test]
+    fn one_waits_by_lot_up_to_a_bound_that_doubles_and_ends() {
+        for (tries, most) in
+            [(0, 1), (1, 2), (5, 32), (10, 1_024), (11, 1_800), (40, 1_800), (u32::MAX, 1_800)]
+        {
+            let most = Duration::from_secs(most);
+            let waits: Vec<_> = (0..200).map(|_| wait(tries)).collect();
+            assert!(waits.iter().all(|wait| *wait <= most), "{tries}");
+            let (low, high) = (most.mul_f64(0.25), most.mul_f64(0.75));
+            assert!(waits.iter().any(|wait| *wait < low) && waits.iter().any(|wait| *wait > high), "{tries}");
+        }
+    }
+
+    #[test]
+    fn a_reason_is_cut_between_letters() {
+        assert_eq!(cut("ä".repeat(REASON)).len(), REASON);
+        assert_eq!(cut(format!("x{}", "ä".repeat(REASON))).len(), REASON - 1);
+    }
+}
