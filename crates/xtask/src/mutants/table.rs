@@ -269,7 +269,7 @@ pub(super) static MUTANTS: &[Mutant] = &[
         guard: Guard::File,
         edits: &[Edit {
             file: "crates/domain/src/file/decide.rs",
-            old: "Phase::Begun if begun.expires <= at.now => return self.remove(at),",
+            old: "Phase::Begun if begun.expires <= at.now => return self.give_up(at, Ended::Expired),",
             new: "Phase::Begun if begun.expires <= at.now => {}",
         }],
         test: &["--package", "levee-cluster", "--test", "files", "bytes_that_come"],

@@ -48,6 +48,7 @@ fn a_guard_without_a_mutant_is_reported() {
         "erasure",
         "master",
         "file",
+        "webhook",
     ];
     assert_eq!(without_mutant(&[one]), others);
     let lost = report(&[], &["fence"]);
