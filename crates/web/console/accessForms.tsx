@@ -1,8 +1,9 @@
 // Owns what can be done with each kind of access key: one form or choice per kind.
 import type { JSX } from "preact";
+import { ActionError } from "../client/src/index.ts";
 import { texts as shared } from "../ui/texts.ts";
 import { passwordProblem, resetPassword, verifyIdentity, type AccessFound, type Explanation } from "./access.ts";
-import { currentUser, joinByKey, openSession, state } from "./model.ts";
+import { currentUser, isMemberOf, joinByKey, openSession, state } from "./model.ts";
 import { texts } from "./texts.ts";
 
 /** What was done, and the channel that it led into, if any. */
@@ -142,6 +143,15 @@ export function SessionForm({ found, accessKey, isBusy, run }: FormProps): JSX.E
 }
 
 async function join({ found, accessKey }: FormProps): Promise<Done> {
-  const channelId = await joinByKey(accessKey);
-  return { ...texts.access.done.joined(found.channel_attrs?.name ?? texts.access.aChannel), channelId };
+  const { done, aChannel } = texts.access;
+  const name = found.channel_attrs?.name ?? aChannel;
+  try {
+    return { ...done.joined(name), channelId: await joinByKey(accessKey) };
+  } catch (error) {
+    const channelId = found.channel_id;
+    const isRefused = error instanceof ActionError && error.type === "permission_denied";
+    // Who is in it already needs no key: that stays good for somebody else.
+    if (isRefused && channelId !== undefined && (await isMemberOf(channelId))) return { ...done.inside(name), channelId };
+    throw error;
+  }
 }

@@ -96,6 +96,13 @@ export async function joinByKey(accessKey: string): Promise<string> {
   return (event as EventOf<"channel_joined">).channel_id;
 }
 
+/** Whether the user is a member of a channel. */
+export async function isMemberOf(channelId: string): Promise<boolean> {
+  const { event } = await chat.call("describe_channel", { channel_id: channelId });
+  const members = (event as EventOf<"channel_found">).channel_members ?? {};
+  return currentUser.value !== null && currentUser.value.id in members;
+}
+
 export function takeOver(): void {
   chat.takeOver();
 }

@@ -76,6 +76,10 @@ export const texts = {
       rejected: { title: "Thank you", text: "The address doesn't belong to that account any more." },
       reset: { title: "Your password is changed", text: "Log in with the new one from now on." },
       joined: (channel: string) => ({ title: "You are in", text: `You are a member of ${channel} now.` }),
+      inside: (channel: string) => ({
+        title: "You are in already",
+        text: `You were a member of ${channel} before. The link still works for somebody else.`,
+      }),
       opened: { title: "You are logged in", text: "The console is ready for you." },
     },
     failures: {

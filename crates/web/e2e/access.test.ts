@@ -100,7 +100,7 @@ test("an agent who is in the channel already hears that", async ({ page }) => {
   await open(page, await keyTo({ access_type: "channel", channel_id }));
   await page.getByRole("button", { name: /^Join/ }).click();
   // They made it: the key stays good for somebody else.
-  await expect(page.getByRole("alert")).toContainText("you are a member already");
+  await expect(heading(page, "You are in already")).toBeFocused();
 });
 
 test("a key to a session logs in, and one that nobody knows leads nowhere", async ({ page }) => {
