@@ -5,6 +5,7 @@
 
 mod batch;
 mod commit;
+mod forwards;
 mod look;
 pub(crate) mod timers;
 
@@ -12,13 +13,13 @@ use crate::hub::Hub;
 use crate::letter::{AskedOutcome, Asker, Attached, Job, Letter, LineUp, Outcome};
 use crate::{hooks, outbox, realms};
 use actix::prelude::*;
+use forwards::{Forward, Forwards};
 use levee_domain::machine::{Machine, Timer};
 use levee_domain::view::{Kind, Stream};
 use levee_domain::{Entity, conversation::Conversation, file::File, queue::Queue, realm::Realm, user::User};
 use levee_proto::{ErrorType, Id, Rejection};
 use levee_store::{Epoch, StoreError};
-use serde_json::Value;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -72,8 +73,7 @@ pub(crate) struct EntityActor<M: Machine> {
     lost: bool,
     /// The epoch under which it was loaded.
     epoch: Option<Epoch>,
-    /// Forwards that are not confirmed, per receiver in order; the first of each is under way.
-    forwards: HashMap<Stream, VecDeque<(Id, Value)>>,
+    forwards: Forwards,
     /// It looks after them.
     watching: bool,
     /// When its timers ring.
@@ -106,7 +106,7 @@ impl<M: Machine> EntityActor<M> {
             busy: true,
             lost: false,
             epoch: None,
-            forwards: HashMap::new(),
+            forwards: Forwards::default(),
             watching: false,
             timers: BTreeMap::new(),
             snapshot_at: 0,
@@ -159,52 +159,31 @@ impl<M: Machine> EntityActor<M> {
     }
 
     fn restore_forwards(&mut self, open: Vec<levee_store::AgendaItem>) {
-        let mut again: HashMap<Stream, VecDeque<(Id, Value)>> = HashMap::new();
         let items: Vec<_> =
             open.into_iter().filter(|item| !timers::is_timer(item) && !outbox::is_mail(item)).collect();
-        let (hooks, mut items): (Vec<_>, Vec<_>) = items.into_iter().partition(hooks::is_hook);
+        let (hooks, items): (Vec<_>, Vec<_>) = items.into_iter().partition(hooks::is_hook);
         self.hub.take_up_hooks(&hooks);
-        items.sort_by(|a, b| a.key.cmp(&b.key));
-        for item in items {
-            match serde_json::from_slice::<commit::Forwarding>(&item.body) {
-                Ok(forward) => {
-                    let Some(to) = Stream::from_key(&forward.to) else { continue };
-                    again.entry(to).or_default().push_back((item.key, forward.order));
-                }
-                Err(error) => tracing::error!(%error, key = %item.key, "an agenda item can't be read"),
-            }
-        }
-        self.forwards = again;
+        self.forwards = Forwards::restore(items);
         self.send_forwards();
     }
 
     /// Sends the first open forward to each receiver (again).
-    fn send_forwards(&self) {
-        for (to, waiting) in &self.forwards {
-            if let Some((key, order)) = waiting.front() {
-                self.send_forward(to, key, order);
-            }
+    fn send_forwards(&mut self) {
+        for (key, forward) in self.forwards.under_way() {
+            self.send_forward(key, forward);
         }
     }
 
-    fn send_forward(&self, to: &Stream, key: &Id, order: &Value) {
-        let job = Job::Forward { from: self.stream.clone(), key: key.clone(), order: order.clone() };
-        self.hub.route(to.clone(), job);
+    fn send_forward(&self, key: Id, Forward { to, order, .. }: Forward) {
+        self.hub.route(to, Job::Forward { from: self.stream.clone(), key, order });
     }
 
-    /// A forward has arrived: the next one to the same receiver may go.
+    /// A forward has arrived: what waited for that may go.
     fn confirmed(&mut self, to: &Stream, key: &Id) {
-        let Some(waiting) = self.forwards.get_mut(to) else { return };
-        if waiting.front().is_none_or(|(first, _)| first != key) {
-            return;
-        }
-        waiting.pop_front();
+        let Some(next) = self.forwards.confirm(to, key) else { return };
         self.hub.confirmed.borrow_mut().push((self.stream.shard(), self.stream.key(), key.clone()));
-        match waiting.front().cloned() {
-            Some((key, order)) => self.send_forward(to, &key, &order),
-            None => {
-                self.forwards.remove(to);
-            }
+        for (key, forward) in next {
+            self.send_forward(key, forward);
         }
     }
 

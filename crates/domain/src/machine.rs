@@ -160,6 +160,9 @@ pub enum Emit {
     Publish(Vec<View>),
     /// Order something of another entity, for certain: kept on the agenda until it is confirmed.
     Forward(Stream, Value),
+    /// The same, but not before all that was forwarded to the third is confirmed: what it learns by this
+    /// order's receiver comes after what it was told itself.
+    ForwardAfter(Stream, Value, Stream),
     /// Tell another entity something that may be lost.
     Tell(Stream, Value),
     /// Write a row of the directory in the same commit.
@@ -227,6 +230,25 @@ impl Timer {
 }
 
 impl Emit {
+    /// What it orders of another entity for certain, and of which.
+    pub fn forwarded(&self) -> Option<(&Stream, &Value)> {
+        match self {
+            Self::Forward(to, order) | Self::ForwardAfter(to, order, _) => Some((to, order)),
+            Self::Answer(_)
+            | Self::Publish(_)
+            | Self::Tell(..)
+            | Self::Claim(_)
+            | Self::Mail(_)
+            | Self::Hook(_)
+            | Self::Drop(_)
+            | Self::Amend(_)
+            | Self::Wait(..)
+            | Self::Unwait(_)
+            | Self::Discard(_)
+            | Self::Join(_) => None,
+        }
+    }
+
     /// Answers a command that another entity has passed on: through the user's own stream, so that the
     /// answer is as durable as what it tells of.
     pub fn told<E: levee_proto::events::Event>(user: &Id, command: &Command, event: &E) -> Self {

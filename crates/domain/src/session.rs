@@ -427,6 +427,14 @@ impl Session {
         self.actions.get(&action_id) == Some(&None)
     }
 
+    /// Whether an action has had its reply.
+    pub fn has_answered(&self, action_id: u64) -> bool {
+        match self.actions.get(&action_id) {
+            Some(reply) => reply.is_some(),
+            None => self.done.contains(&action_id) || action_id <= self.settled(),
+        }
+    }
+
     /// All cursors.
     pub fn cursors(&self) -> &Few<Stream, u64> {
         &self.cursors

@@ -239,14 +239,9 @@ pub(crate) fn refused<T>(given: Result<T, Rejection>) -> Option<ErrorType> {
 
 /// The orders that a step forwards: to whom, and which.
 pub(crate) fn forwards<R>(step: &Step<R>) -> Vec<(Stream, String)> {
-    step.emits
-        .iter()
-        .filter_map(|emit| match emit {
-            Emit::Forward(to, order) => {
-                let name = order.as_object().and_then(|object| object.keys().next().cloned());
-                Some((to.clone(), name.unwrap_or_default()))
-            }
-            _ => None,
-        })
-        .collect()
+    let names = step.emits.iter().filter_map(Emit::forwarded).map(|(to, order)| {
+        let name = order.as_object().and_then(|object| object.keys().next().cloned());
+        (to.clone(), name.unwrap_or_default())
+    });
+    names.collect()
 }

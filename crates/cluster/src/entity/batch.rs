@@ -74,6 +74,7 @@ impl<M: Machine> Batch<M> {
                             emit,
                             Emit::Claim(_)
                                 | Emit::Forward(..)
+                                | Emit::ForwardAfter(..)
                                 | Emit::Mail(_)
                                 | Emit::Hook(_)
                                 | Emit::Amend(_)

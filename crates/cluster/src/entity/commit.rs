@@ -1,6 +1,7 @@
 //! Commits a batch, and does what follows from it.
 
 use super::batch::{Batch, Done, Product};
+use super::forwards::{self, Forward};
 use super::{EntityActor, FORWARD_AGAIN, SNAPSHOT_EVERY, timers};
 use crate::letter::{AskedOutcome, Job, Letter, Outcome, Publish};
 use crate::{hooks, outbox};
@@ -8,29 +9,15 @@ use actix::prelude::*;
 use bytes::Bytes;
 use levee_domain::machine::{Answer, Emit, Machine};
 use levee_domain::view::Stream;
-use levee_proto::{ErrorType, Id, Rejection};
+use levee_proto::{ErrorType, Rejection};
 use levee_store::{
     AgendaChange, Amendment, Commit, DirectoryChange, Expect, NewRecord, Read, Snapshot, StoreError,
 };
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// After how long an entity is loaded again whose commit failed.
 const LOAD_AGAIN: Duration = Duration::from_millis(500);
-
-/// A forward, as the agenda keeps it.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Forwarding {
-    pub(super) to: Id,
-    pub(super) order: Value,
-}
-
-/// The name of a forward: in the order of their names, forwards were caused.
-fn forward_key(seq: u64, now: u64, index: usize) -> Id {
-    compact_str::format_compact!("f{seq:013}.{now:016}.{index:04}")
-}
 
 impl<M: Machine> EntityActor<M> {
     /// Writes a batch.
@@ -79,15 +66,11 @@ impl<M: Machine> EntityActor<M> {
                         clear_flags: amend.clear_flags,
                         body: amend.body.clone(),
                     }),
-                    Emit::Forward(to, order) => {
-                        let key = forward_key(batch.after, batch.now, forward);
+                    Emit::Forward(..) | Emit::ForwardAfter(..) => {
+                        let key = forwards::key(batch.after, batch.now, forward);
                         forward += 1;
-                        let body = serde_json::to_vec(&Forwarding { to: to.key(), order: order.clone() });
-                        commit.agenda.push(AgendaChange::Put {
-                            key,
-                            due: batch.now,
-                            body: body.unwrap_or_default().into(),
-                        });
+                        let body = Forward::of(emit).map(|forward| forward.body()).unwrap_or_default();
+                        commit.agenda.push(AgendaChange::Put { key, due: batch.now, body });
                     }
                     Emit::Mail(mail) => {
                         let key = outbox::key(batch.after, batch.now, mails);
@@ -292,13 +275,13 @@ impl<M: Machine> EntityActor<M> {
             Emit::Wait(timer, due) => self.wait(timer, self.rings_at(due, now)),
             Emit::Unwait(timer) => self.unwait(timer),
             Emit::Tell(to, order) => self.hub.route(to, Job::Tell(order)),
-            Emit::Forward(to, order) => {
-                let key = forward_key(after, now, *forward);
+            Emit::Forward(..) | Emit::ForwardAfter(..) => {
+                let key = forwards::key(after, now, *forward);
                 *forward += 1;
-                let waiting = self.forwards.entry(to.clone()).or_default();
-                waiting.push_back((key.clone(), order.clone()));
-                if waiting.len() == 1 {
-                    self.send_forward(&to, &key, &order);
+                if let Some(new) = Forward::of(&emit)
+                    && self.forwards.add(key.clone(), new.clone())
+                {
+                    self.send_forward(key, new);
                 }
             }
             Emit::Publish(views) => {

@@ -213,8 +213,10 @@ impl SessionActor {
                 let splice = Splice { action_id, ..Splice::default() };
                 self.push(body, splice, None, Some((stream, entered)), ctx);
             }
-            // In and out again before it could be told: the action has an answer all the same.
-            None if action_id.is_some() => self.reject(&absent(stream), action_id, ctx),
+            // In and out again before it could be told: the action has an answer all the same, unless it had one.
+            None if action_id.is_some_and(|id| !self.machine.has_answered(id)) => {
+                self.reject(&absent(stream), action_id, ctx);
+            }
             None => {}
         }
         true

@@ -73,11 +73,7 @@ fn queue() -> Table<Queue> {
 }
 
 fn order<'a, R>(step: &'a Step<R>, name: &str) -> &'a Value {
-    let named = step.emits.iter().find_map(|emit| match emit {
-        Emit::Forward(_, order) => order.get(name),
-        _ => None,
-    });
-    named.unwrap()
+    step.emits.iter().filter_map(Emit::forwarded).find_map(|(_, order)| order.get(name)).unwrap()
 }
 
 #[test]

@@ -171,7 +171,8 @@ impl Queue {
         let record = QueueRecord::Accepted { audience, agent, share: Some(share) };
         Ok(Step::record(record)
             .and(Self::begins(at, &waiter.audience, waiter.since, &actor.user))
-            .and(Emit::Forward(Stream::conversation(&channel), order))
+            // Whoever waits hears of their place before they are met.
+            .and(Emit::ForwardAfter(Stream::conversation(&channel), order, Stream::user(&waiter.user)))
             .and(waits_not(at.id, waiter)))
     }
 

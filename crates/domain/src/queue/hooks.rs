@@ -93,10 +93,7 @@ mod tests {
     }
 
     fn opening(step: &Step<Entry<QueueRecord>>) -> Option<Value> {
-        step.emits.iter().find_map(|emit| match emit {
-            Emit::Forward(_, order) => order.get("Open").cloned(),
-            _ => None,
-        })
+        step.emits.iter().filter_map(Emit::forwarded).find_map(|(_, order)| order.get("Open").cloned())
     }
 
     #[test]

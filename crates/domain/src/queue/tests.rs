@@ -69,6 +69,15 @@ fn accepting_takes_the_first_or_a_certain_one_and_each_only_once() {
     assert_eq!(accepted(&step), Some(second.clone()));
     let names: Vec<_> = forwards(&step).into_iter().map(|(_, name)| name).collect();
     assert_eq!(names, ["Open", "WaitsNot"]);
+    let first = step.emits.iter().find_map(|emit| match emit {
+        Emit::ForwardAfter(_, _, first) => Some(first),
+        _ => None,
+    });
+    assert_eq!(
+        first,
+        Some(&Stream::user(&"b".into())),
+        "the customer hears of their place before the channel opens"
+    );
     assert_eq!(refused(accept(&mut table, "other", Some(&second))), Some(ErrorType::AudienceNotFound));
     assert!(accepted(&accept(&mut table, "other", None).unwrap()).is_some());
     assert_eq!(refused(accept(&mut table, "agent", None)), Some(ErrorType::QueueIsEmpty));

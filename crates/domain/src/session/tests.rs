@@ -185,8 +185,10 @@ fn a_retry_is_answered_from_the_buffer_or_by_the_owner() {
     s.push(body("x"), Splice { action_id: Some(1), ..Splice::default() }, None, None).unwrap();
     assert_eq!(s.admit(Some(1)).unwrap(), Admission::Answered);
     assert_eq!(s.settled(), 0);
+    assert!(s.has_answered(1) && !s.has_answered(2));
     s.acknowledge(1).unwrap();
     assert_eq!(s.settled(), 1);
+    assert!(s.has_answered(1) && !s.has_answered(2));
     assert_eq!(s.admit(Some(1)).unwrap(), Admission::Answered, "a copy of it was late");
 }
 
@@ -273,6 +275,8 @@ fn a_session_that_moves_takes_everything_along() {
     assert_eq!(moved.admit(Some(6)).unwrap(), Admission::Answered);
     assert_eq!(moved.admit(Some(7)).unwrap(), Admission::Answered);
     assert!(moved.awaits(8) && !moved.awaits(7));
+    let answered: Vec<_> = (5..10).filter(|id| moved.has_answered(*id)).collect();
+    assert_eq!(answered, [5, 6, 7], "what is below all that is open was answered long ago");
     moved.release_latest().unwrap();
     s.release_latest().unwrap();
     let all = |s: &mut Session| std::iter::from_fn(|| s.next_to_send()).collect::<Vec<_>>();

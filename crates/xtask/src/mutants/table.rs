@@ -105,6 +105,16 @@ pub(super) static MUTANTS: &[Mutant] = &[
         test: &["--package", "levee-cluster", "--test", "moves"],
     },
     Mutant {
+        name: "a forward does not wait until another receiver has confirmed",
+        guard: Guard::Order,
+        edits: &[Edit {
+            file: "crates/cluster/src/entity/forwards.rs",
+            old: "first.is_some_and(|(first, _)| first < key)",
+            new: "first.is_some_and(|(first, _)| first < key) && false",
+        }],
+        test: &["--package", "levee-cluster", "--lib", "forwards"],
+    },
+    Mutant {
         name: "a command is forgotten with its acknowledgement",
         guard: Guard::Dedup,
         edits: &[Edit {

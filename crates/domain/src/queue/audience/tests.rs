@@ -196,10 +196,8 @@ fn answers_to_a_sites_questions_give_a_name_tags_and_first_words_once() {
         other => panic!("{other:?}"),
     };
     assert_eq!(share["tags"], json!(["t1"]), "it counts for its tags from the start");
-    let order = accepted.emits.iter().find_map(|emit| match emit {
-        Emit::Forward(_, order) if order.get("Open").is_some() => Some(order.clone()),
-        _ => None,
-    });
+    let forwarded = accepted.emits.iter().filter_map(Emit::forwarded);
+    let order = forwarded.map(|(_, order)| order.clone()).find(|order| order.get("Open").is_some());
     let mut channel: Table<Conversation> = Table::new();
     let opened = channel.order(order.clone().unwrap()).unwrap();
     let said = opened.records.iter().filter_map(|entry| match &entry.record {

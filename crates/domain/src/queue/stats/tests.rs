@@ -34,7 +34,7 @@ impl World {
         let time = self.queue.entity.time;
         self.records.extend(step.records.into_iter().map(|entry| (time, entry.record)));
         for emit in step.emits {
-            let Emit::Forward(to, order) = emit else { continue };
+            let Some((to, order)) = emit.forwarded() else { continue };
             if to.kind == Kind::Conversation {
                 for _ in 0..1 + usize::from(twice) {
                     self.order_channel(&to.id, order.clone(), twice);
