@@ -144,3 +144,34 @@ async fn without_the_bus_the_chat_goes_on_by_the_store_and_heals_by_itself() {
     assert_eq!(late.ask(json!({"action": "ping"}), &[]).await.name(), "pong");
     assert!(agent.passed.iter().chain(&customer.passed).all(|event| event.name() != "message_received"));
 }
+
+#[actix::test]
+async fn what_a_session_began_without_it_hears_of_as_soon_as_that_can_be_reached() {
+    let cluster = Cluster::start(2).await;
+    let mut person = cluster.person(0, "agent").await;
+    let (mut here, mut there) = (BTreeSet::new(), BTreeSet::new());
+    for number in 0..4 {
+        // Who comes to a node for the first time lives there, and so does what they found.
+        let mut host = cluster.person(number % 2, "host").await;
+        let create = json!({"action": "create_realm", "realm_attrs": {"name": "R"}});
+        let realm = host.ask(create, &[]).await.str("realm_id");
+        let add = json!({"action": "add_member", "realm_id": realm, "user_id": person.user});
+        assert_eq!(host.ask(add, &[]).await.name(), "realm_member_joined");
+        assert_eq!(person.named("realm_joined").await.str("realm_id"), realm);
+        if number % 2 == 0 { &mut here } else { &mut there }.insert(realm);
+    }
+    cluster.network.cut("node-0", "node-1");
+    let auth = person.created.str("user_auth");
+    let login = json!({"user_id": person.user, "user_auth": auth, "message_types": ["*"]});
+    let mut again = cluster.client(0, login).await;
+    let known = again.created.header["user_realms"].as_object().unwrap();
+    assert!(known.keys().eq(&here), "the others it can't know");
+    cluster.network.mend();
+    while !there.is_empty() {
+        let realm = again.named("realm_joined").await.str("realm_id");
+        assert!(there.remove(&realm), "told once");
+    }
+    let pinged = again.ask(json!({"action": "ping"}), &[]).await;
+    assert_eq!(pinged.name(), "pong");
+    assert!(again.passed.iter().all(|event| event.name() != "realm_joined"), "and the rest never again");
+}

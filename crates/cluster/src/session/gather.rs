@@ -56,6 +56,9 @@ impl SessionActor {
                 let gather = actor.gathers.remove(at);
                 tracing::warn!(session = %actor.id, missing = gather.missing.len(), "an answer is incomplete");
                 actor.hub.shared.metrics.drop("gather_timeout");
+                if let Purpose::Created { .. } = gather.purpose {
+                    actor.tell_later(&gather.missing);
+                }
                 actor.complete(gather, ctx);
             }
         });
@@ -79,6 +82,15 @@ impl SessionActor {
         }
         for gather in complete {
             self.complete(gather, ctx);
+        }
+    }
+
+    /// What the client was not told of at the beginning, it hears of as if its user had just entered that.
+    fn tell_later(&mut self, missing: &[Stream]) {
+        for stream in missing {
+            if let Some(following) = self.follows.get_mut(stream) {
+                following.announce = Some(Box::default());
+            }
         }
     }
 

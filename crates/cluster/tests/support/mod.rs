@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// How long a test waits for anything.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Cluster {
     pub nodes: Vec<Node>,
@@ -124,6 +124,8 @@ impl Event {
 
 pub struct Client {
     pub user: String,
+    /// What the session began with.
+    pub created: Event,
     pub session_id: String,
     pub session: Addr<SessionActor>,
     events: mpsc::UnboundedReceiver<Event>,
@@ -150,6 +152,7 @@ impl Client {
         let (user, session_id) = (created.str("user_id"), created.str("session_id"));
         Self {
             user,
+            created,
             session_id,
             session,
             events,
