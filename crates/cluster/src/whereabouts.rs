@@ -70,8 +70,12 @@ impl Hub {
             }
             let elsewhere = row.node != self.shared.node && self.shared.placement.is_live(&row.node);
             if elsewhere && self.fetch(&row, &session, shard, &wanted).await {
-                let again = self.session_row(&session).await?.ok_or_else(absent)?;
-                if let Some(address) = self.take_session(session_id, again.0, again.1).await? {
+                let (now, row) = self.session_row(&session).await?.ok_or_else(absent)?;
+                // It may have gone on somewhere else meanwhile: then it is that node which is to give it up. One
+                // that could not be handed over is as it was.
+                if (row.node.is_empty() || now == version)
+                    && let Some(address) = self.take_session(session_id, now, row).await?
+                {
                     return Ok(address);
                 }
                 continue;
@@ -243,15 +247,18 @@ impl Hub {
         }
     }
 
-    /// A session is wanted elsewhere.
+    /// A session is wanted elsewhere. Without an answer that is asked again: by then it has come here, if it was
+    /// about to, or takes in what it is asked.
     pub(crate) fn park(self: &Rc<Self>, seat: Seat, token: u64, session: &Id, life: u64) {
-        let found = self.sessions.borrow().get(session).cloned();
-        let parks = found.is_some_and(|address| {
-            let asker = Some((seat.clone(), token));
-            address.try_send(SessionMessage::Park(asker, CloseReason::Superseded, life)).is_ok()
-        });
-        if !parks {
-            self.send(&seat, Letter::Asked(token, AskedOutcome::Done(Value::Null)));
+        match self.session_here(session) {
+            Some(address) => {
+                let park = SessionMessage::Park(Some((seat, token)), CloseReason::Superseded, life);
+                if address.try_send(park).is_err() {
+                    self.shared.metrics.drop("session_mailbox");
+                }
+            }
+            None if self.turns.borrow().contains_key(session) => {}
+            None => self.send(&seat, Letter::Asked(token, AskedOutcome::Done(Value::Null))),
         }
     }
 
