@@ -1,13 +1,16 @@
 // Owns a conversation's page: who it is with, their data, the messages, writing, and ending it.
 import type { JSX } from "preact";
 import { useRef } from "preact/hooks";
-import { filesOf, isEnded, type Conversation } from "../client/src/index.ts";
+import { filesOf, isEnded, maySendFiles, type Conversation } from "../client/src/index.ts";
 import { Composer } from "../ui/Composer.tsx";
+import { DropArea } from "../ui/DropArea.tsx";
 import { FileCards } from "../ui/FileCards.tsx";
 import { MessageList } from "../ui/MessageList.tsx";
+import type { NameOf } from "../ui/timeline.ts";
+import { UploadList } from "../ui/UploadList.tsx";
 import { BackLink } from "./BackLink.tsx";
 import { CustomerData } from "./CustomerData.tsx";
-import { drafts, endConversation, fileLinks, hideConversation, loadOlder, resend, send, state, write } from "./model.ts";
+import { drafts, endConversation, fileLinks, hideConversation, loadOlder, resend, send, state, uploads, write } from "./model.ts";
 import { customerId, customerName, nameIn, presence } from "./people.ts";
 import { PresenceDot } from "./Sidebar.tsx";
 import { texts } from "./texts.ts";
@@ -19,21 +22,24 @@ export function ConversationPage({ id }: { id: string }): JSX.Element {
   const name = customerName(conversation, selfId);
   const queueName = state.value.queues[conversation.attrs.queue_id ?? ""]?.attrs.name ?? conversation.attrs.name ?? "";
   const ended = isEnded(conversation);
+  const onFiles = !ended && maySendFiles(conversation, selfId) ? (files: File[]) => uploads().send(id, files) : undefined;
+  const nameOf: NameOf = (userId, writtenAs) => nameIn(conversation, userId, writtenAs);
   return (
-    <div class="page conversation">
+    <DropArea class="page conversation" onFiles={onFiles}>
       <ConversationHead conversation={conversation} name={name} queueName={queueName} />
       <CustomerData metadata={conversation.metadata} />
       <MessageList
         conversation={conversation}
         selfId={selfId}
         side="agent"
-        nameOf={(userId, writtenAs) => nameIn(conversation, userId, writtenAs)}
+        nameOf={nameOf}
         onRetry={(messageId) => resend(id, messageId)}
         onOlder={() => loadOlder(id)}
         renderFiles={(message) => <FileCards files={filesOf(message)} links={fileLinks()} />}
       >
         <p class="lv-info">{texts.accepted(name, queueName)}</p>
       </MessageList>
+      <UploadList conversation={conversation} uploads={uploads()} nameOf={nameOf} />
       {ended ? (
         <div class="ended" role="status">
           <p>{texts.endedNotice}</p>
@@ -47,9 +53,10 @@ export function ConversationPage({ id }: { id: string }): JSX.Element {
           text={drafts.value[id] ?? ""}
           onText={(text) => write(id, text)}
           onSend={(text) => send(id, text)}
+          onFiles={onFiles}
         />
       )}
-    </div>
+    </DropArea>
   );
 }
 

@@ -8,6 +8,7 @@ import {
   siteUser,
   socketUrl,
   tabSession,
+  Uploads,
   watchPage,
   type Conversation,
   type EventOf,
@@ -35,6 +36,7 @@ const savedUser = siteUser("levee.console.user");
 let identity: SessionParams | null = null;
 let chat = newChat();
 let links = new FileLinks(chat, location.origin);
+let sending = newUploads();
 
 export const queues = computed<Queue[]>(() =>
   Object.values(state.value.queues)
@@ -57,7 +59,10 @@ export const unread = computed(() => conversations.value.reduce((sum, conversati
 
 export function start(): void {
   setInterval(() => (now.value = Date.now() / 1000), 1_000);
-  watchPage(() => chat.nudge());
+  watchPage(() => {
+    chat.nudge();
+    sending.nudge();
+  });
   const isVisible = signal(document.visibilityState === "visible");
   document.addEventListener("visibilitychange", () => (isVisible.value = document.visibilityState === "visible"));
   watchIdleness((isIdle) => chat.setIdle(isIdle));
@@ -129,6 +134,11 @@ export function fileLinks(): FileLinks {
   return links;
 }
 
+/** The files that this session sends. */
+export function uploads(): Uploads {
+  return sending;
+}
+
 export function write(id: string, text: string): void {
   drafts.value = { ...drafts.value, [id]: text };
   chat.typed(id, text);
@@ -164,12 +174,14 @@ async function attempt(work: () => Promise<unknown>): Promise<void> {
 }
 
 function leave(): void {
+  sending.close();
   chat.close();
   identity = null;
   savedUser.save(null);
   drafts.value = {};
   chat = newChat();
   links = new FileLinks(chat, location.origin);
+  sending = newUploads();
   state.value = chat.state.value;
 }
 
@@ -202,6 +214,10 @@ function newChat(): Chat {
     }
   });
   return created;
+}
+
+function newUploads(): Uploads {
+  return new Uploads(chat, location.origin, async () => (await import("../client/src/tus.ts")).carry);
 }
 
 function lastTime({ messages }: Conversation): number {

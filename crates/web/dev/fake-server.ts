@@ -120,7 +120,11 @@ export function serve(port: number): Promise<void> {
       session.emit(event, parts);
     }
   });
-  const server = createServer((request, response) => sendFile(new URL(request.url ?? "/", "http://x").pathname, response));
+  const server = createServer((request, response) => {
+    const path = new URL(request.url ?? "/", "http://x").pathname;
+    if (path.startsWith("/files/")) world.files.serve(request, path, response).catch(() => response.destroy());
+    else sendFile(path, response);
+  });
   const sockets = new WebSocketServer({ server, path: "/v2/socket", handleProtocols: () => "ninchat.com" });
   sockets.on("connection", (socket) => connect(socket, sessions, world));
   return new Promise((resolve) => server.listen(port, resolve));

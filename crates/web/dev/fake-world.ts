@@ -1,5 +1,7 @@
 // Owns the stand-in's world: one organisation, its queues and agent, visitors, conversations. Only for looking at pages.
 
+import { FakeFiles } from "./fake-files.ts";
+
 export type Header = Record<string, unknown>;
 export const REALM_ID = "realm1";
 export const AGENT = { email: "agent@example.com", password: "levee-demo" };
@@ -45,6 +47,10 @@ export class FakeWorld {
     ].map((queue) => [queue.id, { ...queue, waiting: [] }]),
   );
   private readonly channels = new Map<string, Channel>();
+  readonly files = new FakeFiles({
+    progress: (channelId, event) => this.emit([...this.channels.get(channelId)!.members.keys()], event),
+    post: (channelId, userId, file) => this.post(this.channels.get(channelId)!, "ninchat.com/file", [{ files: [file] }], userId),
+  });
 
   constructor(private readonly emit: Emit) {}
 
@@ -122,6 +128,10 @@ export class FakeWorld {
         if (!next) return reply({ event: "error", error_type: action.audience_id ? "audience_not_found" : "queue_is_empty" });
         return this.accept(queue!, next, userId, action.action_id);
       }
+      case "levee_create_upload":
+        return reply(this.files.createUpload(channel!.id, userId, action.file_attrs as { name: string; size: number }));
+      case "describe_file":
+        return reply(this.files.describe(action.file_id as string));
       case "describe_channel":
         return reply({ event: "channel_found", ...this.describe(channel!) });
       case "load_history": {
@@ -194,7 +204,7 @@ export class FakeWorld {
   private accept(queue: FakeQueue, waiting: Waiting, agentId: string, action_id: unknown): void {
     const channel: Channel = {
       id: `channel${++this.count}`,
-      attrs: { name: queue.attrs.name, queue_id: queue.id, audience_id: waiting.audience_id },
+      attrs: { name: queue.attrs.name, queue_id: queue.id, audience_id: waiting.audience_id, upload: "member" },
       members: new Map([
         [agentId, { operator: true }],
         [waiting.user_id, {}],

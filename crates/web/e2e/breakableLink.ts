@@ -4,6 +4,8 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 export class BreakableLink {
   private readonly sockets = new Set<Socket>();
   private isCut = false;
+  /** Bytes a second from the near end, each connection by itself; none is as fast as it goes. */
+  pace: number | undefined;
 
   private constructor(
     private readonly server: Server,
@@ -50,6 +52,12 @@ export class BreakableLink {
         far.destroy();
       });
     }
-    near.pipe(far).pipe(near);
+    far.pipe(near);
+    near.on("end", () => far.end());
+    near.on("data", (chunk: Buffer) => {
+      near.pause();
+      const wait = this.pace === undefined ? 0 : (chunk.length / this.pace) * 1000;
+      far.write(chunk, () => setTimeout(() => near.resume(), wait));
+    });
   }
 }

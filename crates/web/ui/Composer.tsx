@@ -1,7 +1,7 @@
 // Owns writing a message: Enter sends, Shift+Enter breaks the line, the field grows with its text.
 import type { JSX } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
-import { SendIcon } from "./icons.tsx";
+import { AttachIcon, SendIcon } from "./icons.tsx";
 import { texts } from "./texts.ts";
 
 export interface ComposerProps {
@@ -10,9 +10,11 @@ export interface ComposerProps {
   autoFocus?: boolean;
   onText: (text: string) => void;
   onSend: (text: string) => void;
+  /** Without it no files can be sent. */
+  onFiles?: ((files: File[]) => void) | undefined;
 }
 
-export function Composer({ text, disabled = false, autoFocus = false, onText, onSend }: ComposerProps): JSX.Element {
+export function Composer({ text, disabled = false, autoFocus = false, onText, onSend, onFiles }: ComposerProps): JSX.Element {
   const field = useRef<HTMLTextAreaElement>(null);
   const isEmpty = text.trim() === "";
 
@@ -40,6 +42,7 @@ export function Composer({ text, disabled = false, autoFocus = false, onText, on
         send();
       }}
     >
+      {onFiles && <AttachButton onFiles={onFiles} />}
       <textarea
         ref={field}
         rows={1}
@@ -48,6 +51,13 @@ export function Composer({ text, disabled = false, autoFocus = false, onText, on
         aria-label={texts.messageLabel}
         placeholder={disabled ? texts.closedPlaceholder : texts.messagePlaceholder}
         onInput={(event) => onText(event.currentTarget.value)}
+        onPaste={(event) => {
+          const { files, types } = event.clipboardData!;
+          // What is copied from a document is text, of which there is a picture as well.
+          if (!onFiles || files.length === 0 || (types.includes("text/plain") && types.includes("text/html"))) return;
+          event.preventDefault();
+          onFiles([...files]);
+        }}
         onKeyDown={(event) => {
           // While a word is being composed (Japanese, Chinese, …) Enter picks it.
           if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
@@ -55,9 +65,28 @@ export function Composer({ text, disabled = false, autoFocus = false, onText, on
           send();
         }}
       />
-      <button type="submit" class="lv-icon-button" disabled={isEmpty || disabled} aria-label={texts.send} title={texts.send}>
+      <button type="submit" class="lv-icon-button lv-send" disabled={isEmpty || disabled} aria-label={texts.send} title={texts.send}>
         <SendIcon />
       </button>
     </form>
+  );
+}
+
+function AttachButton({ onFiles }: { onFiles: (files: File[]) => void }): JSX.Element {
+  return (
+    <label class="lv-icon-button" title={texts.attach}>
+      <AttachIcon />
+      <input
+        class="lv-hidden"
+        type="file"
+        multiple
+        aria-label={texts.attach}
+        onChange={({ currentTarget }) => {
+          onFiles([...currentTarget.files!]);
+          // The same file may be chosen again.
+          currentTarget.value = "";
+        }}
+      />
+    </label>
   );
 }

@@ -101,7 +101,7 @@ function Bubble({ message, onRetry, renderFiles }: { message: Message } & HowDra
   const text = messageText(message);
   return (
     <>
-      {(text !== "" || !hasFiles(message)) && (
+      {(text || !hasFiles(message)) && (
         <div class={message.delivery ? `lv-bubble ${message.delivery}` : "lv-bubble"}>
           <LinkedText text={text} />
         </div>

@@ -22,5 +22,5 @@ export const texts = {
   reopened: "Conversation opened again",
   transferredAway: "Transferred to another queue",
   transferredHere: "Transferred from another queue",
-  file: (name: string) => `File: ${name}`,
+  attach: "Send files",
 };

@@ -19,6 +19,7 @@ function rows(messages: Message[], side: Side = "agent"): Row[] {
     writingSince: {},
     metadata: {},
     messages,
+    uploads: {},
     unread: 0,
     history: "loaded",
     hasOlder: false,

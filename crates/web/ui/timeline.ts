@@ -1,6 +1,7 @@
 // Owns how a conversation's messages are arranged for reading: days, groups by author, quiet lines. Pure.
 import { filesOf, shownName } from "../client/src/files.ts";
 import { isSpeech, messageText, type Conversation, type Message } from "../client/src/state.ts";
+import { fileTexts } from "./fileTexts.ts";
 import { texts } from "./texts.ts";
 
 export type Side = "agent" | "customer";
@@ -66,7 +67,7 @@ export function timeline(
 export function spokenText(message: Message): string {
   const text = messageText(message);
   // Isolated, so that a name's direction doesn't turn what stands around it.
-  const names = filesOf(message).map(({ attrs }) => texts.file(`\u2068${shownName(attrs)}\u2069`));
+  const names = filesOf(message).map(({ attrs }) => fileTexts.file(`\u2068${shownName(attrs)}\u2069`));
   return [...(text ? [text] : []), ...names].join("\n");
 }
 

@@ -18,6 +18,7 @@ import {
   type WireEvent,
 } from "../client/src/index.ts";
 import type { Host } from "./files.tsx";
+import { loadFiles } from "./LazyFiles.tsx";
 import { pageMetadata } from "./pageMetadata.ts";
 import { texts } from "./texts.ts";
 
@@ -45,6 +46,8 @@ export interface WidgetState {
   window: WindowState;
   draft: string;
   requestError: string | null;
+  /** Whether files were sent since the page was opened. */
+  sends: boolean;
   /** Whether the realm's queues have been told; before that none to choose from means nothing. */
   described: boolean;
 }
@@ -66,6 +69,7 @@ export class WidgetModel {
       window: this.savedWindow.load() ?? options.initialState ?? "minimised",
       draft: "",
       requestError: null,
+      sends: false,
       described: false,
     });
     this.chat = this.newChat();
@@ -138,6 +142,17 @@ export class WidgetModel {
   send(conversation: Conversation, text: string): void {
     this.chat.sendText(conversation.id, text);
     this.patch({ draft: "" });
+  }
+
+  async sendFiles(conversation: Conversation, files: File[]): Promise<void> {
+    if (!files[0]) return;
+    const { host } = this;
+    this.patch({ requestError: null, sends: true });
+    try {
+      (await loadFiles(host)).send(host, conversation, files);
+    } catch {
+      this.patch({ requestError: texts.requestFailed });
+    }
   }
 
   resend(conversation: Conversation, messageId: string): void {

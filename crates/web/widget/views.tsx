@@ -1,10 +1,12 @@
 // Owns what the widget's window shows from the choice of a queue to the end of the conversation.
 import type { JSX } from "preact";
-import { isEnded, memberName, type Conversation, type Queue } from "../client/src/index.ts";
+import { isEnded, maySendFiles, memberName, type Conversation, type Queue } from "../client/src/index.ts";
 import { Composer } from "../ui/Composer.tsx";
+import { DropArea } from "../ui/DropArea.tsx";
 import { ChevronIcon } from "../ui/icons.tsx";
 import { MessageList } from "../ui/MessageList.tsx";
-import { LazyFiles } from "./LazyFiles.tsx";
+import type { NameOf } from "../ui/timeline.ts";
+import { LazyFiles, LazyUploads } from "./LazyFiles.tsx";
 import { offeredQueues, type WidgetModel, type WidgetState } from "./model.ts";
 import { texts } from "./texts.ts";
 
@@ -91,20 +93,29 @@ export function ConversationView({
   conversation: Conversation;
 }): JSX.Element {
   const ended = isEnded(conversation);
+  const error = state.requestError;
+  const selfId = state.chat.user?.id;
+  const nameOf: NameOf = (userId, writtenAs) => memberName(conversation, userId) ?? writtenAs ?? texts.agent;
+  const canSend = !ended && maySendFiles(conversation, selfId);
+  const onFiles = canSend ? (files: File[]) => void model.sendFiles(conversation, files) : undefined;
   return (
-    <div class="conversation">
+    <DropArea class="conversation" onFiles={onFiles}>
       <MessageList
         key={conversation.id}
         conversation={conversation}
-        selfId={state.chat.user?.id}
+        selfId={selfId}
         side="customer"
-        nameOf={(userId, writtenAs) => memberName(conversation, userId) ?? writtenAs ?? texts.agent}
+        nameOf={nameOf}
         onRetry={(messageId) => model.resend(conversation, messageId)}
         onOlder={() => model.loadOlder(conversation)}
         renderFiles={(message) => <LazyFiles message={message} host={model.host} />}
       >
         <p class="lv-info">{texts.started}</p>
       </MessageList>
+      {(state.sends || Object.keys(conversation.uploads)[0]) && (
+        <LazyUploads conversation={conversation} host={model.host} nameOf={nameOf} />
+      )}
+      <div role="alert">{error && <p class="lv-notice error">{error}</p>}</div>
       {ended ? (
         <div class="ended" role="status">
           <p>{texts.endedTitle}</p>
@@ -118,8 +129,9 @@ export function ConversationView({
           autoFocus={isFocusInside()}
           onText={(text) => model.write(conversation, text)}
           onSend={(text) => model.send(conversation, text)}
+          onFiles={onFiles}
         />
       )}
-    </div>
+    </DropArea>
   );
 }

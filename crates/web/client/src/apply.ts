@@ -77,6 +77,8 @@ export function apply(state: State, event: WireEvent, occasion: Occasion): State
       return event.channel_id ? patchConversation(state, event.channel_id, () => ({ unread: 0 })) : state;
     case "message_received":
       return applyMessage(state, event, occasion);
+    case "levee_upload_updated":
+      return applyUpload(state, event, occasion.now);
     case "message_updated":
       return event.channel_id
         ? patchConversation(state, event.channel_id, ({ messages }) => ({
@@ -217,6 +219,14 @@ function applyMessage(state: State, event: EventOf<"message_received">, { conten
   });
 }
 
+function applyUpload(state: State, event: EventOf<"levee_upload_updated">, at: number): State {
+  // One's own are known better from the sending itself, but for what became of them when all was sent.
+  const isTold = event.user_id === state.user?.id ? event.upload_ended === "refused" : !event.upload_ended;
+  return patchConversation(state, event.channel_id ?? "", ({ uploads: { [event.upload_id]: _before, ...others } }) => ({
+    uploads: isTold ? { ...others, [event.upload_id]: { ...event, at } } : others,
+  }));
+}
+
 function isAudience(attrs: ChannelAttrs): boolean {
   return attrs.audience_id !== undefined || attrs.queue_id !== undefined;
 }
@@ -229,6 +239,7 @@ function emptyConversation(id: string, attrs: ChannelAttrs): Conversation {
     writingSince: {},
     metadata: {},
     messages: [],
+    uploads: {},
     unread: 0,
     history: "missing",
     hasOlder: false,

@@ -52,7 +52,7 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const ACKNOWLEDGE_AFTER_MS = 3_000;
 const SESSION_ENDING = new Set(["session_not_found", "session_buffer_overflow"]);
 /** Actions whose answers are of no use to a later page. */
-const QUESTIONS = /^(describe_.*|load_history|update_session|update_member)$/;
+const QUESTIONS = /^(describe_.*|load_history|update_session|update_member|.*_upload)$/;
 /** Errors that the same `create_session` may survive later. */
 const TRANSIENT = new Set(["internal", "send_rate_limited", "message_dropped"]);
 

@@ -7,4 +7,5 @@ export type { ConnectionStatus, SessionParams, SessionStore } from "./connection
 export { Observable } from "./observable.ts";
 export { ActionError } from "./pending.ts";
 export * from "./state.ts";
+export { Uploads } from "./uploads.ts";
 export type * from "./wire.ts";

@@ -2,6 +2,7 @@
 import type {
   ChannelAttrs,
   ChannelMember,
+  EventParams,
   Metadata,
   QueueAttrs,
   RealmAttrs,
@@ -24,6 +25,14 @@ export interface Message {
   delivery?: "pending" | "failed";
 }
 
+type UploadNews = EventParams["levee_upload_updated"];
+
+/** A file that somebody is sending, as it was told last. */
+export interface Upload extends UploadNews {
+  /** When that was, in seconds of this machine's clock. */
+  at: number;
+}
+
 export interface Conversation {
   id: string;
   attrs: ChannelAttrs;
@@ -32,6 +41,7 @@ export interface Conversation {
   writingSince: Record<string, number>;
   metadata: Metadata;
   messages: Message[];
+  uploads: Record<string, Upload>;
   unread: number;
   history: "missing" | "loading" | "loaded";
   /** Whether the server has messages from before the first one here. */
@@ -77,6 +87,14 @@ export const initialState: State = {
 
 export function isEnded(conversation: Conversation): boolean {
   return conversation.attrs.closed === true || conversation.attrs.suspended === true;
+}
+
+/** Whether a member may send files, by what the conversation allows to whom. */
+export function maySendFiles({ attrs, members }: Conversation, userId = ""): boolean {
+  const { operator, moderator = operator } = members[userId]?.member_attrs ?? {};
+  // "agent" is an older word for moderators.
+  const may: Record<string, boolean | undefined> = { member: userId in members, agent: moderator, moderator, operator };
+  return may[attrs.upload ?? ""] === true;
 }
 
 /** What people wrote, as opposed to what the system notes down. */

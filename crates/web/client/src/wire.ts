@@ -18,6 +18,8 @@ export interface ChannelAttrs {
   audience_id?: string;
   closed?: boolean;
   suspended?: boolean;
+  /** Who may send files. */
+  upload?: string;
 }
 
 export interface MemberAttrs {
@@ -132,6 +134,17 @@ export interface EventParams {
   message_updated: { channel_id?: string; message_id: string; message_hidden?: boolean };
   /** `url_expiry` is in seconds since 1970. */
   file_found: { file_id: string; file_attrs: FileAttrs; file_url: string; thumbnail_url?: string; url_expiry: number };
+  /** An addition of this server: where a file can be sent to, in the way of tus 1.0. */
+  levee_upload_created: { upload_url: string; url_expiry: number; channel_id?: string; user_id?: string };
+  /** An addition of this server: how far somebody's upload is, and at its end how it ended. */
+  levee_upload_updated: {
+    channel_id?: string;
+    user_id: string;
+    upload_id: string;
+    file_attrs: FileAttrs;
+    upload_offset: number;
+    upload_ended?: string;
+  };
   access_found: {
     access_type: string;
     user_id?: string;
@@ -193,6 +206,7 @@ export interface ActionParams {
     history_order?: 1 | -1;
   };
   describe_file: { file_id: string };
+  levee_create_upload: { channel_id: string; file_attrs: { name: string; size: number } };
   describe_access: { access_key: string };
   verify_identity: { access_key: string; identity_accept: boolean };
   reset_identity_auth: { access_key: string; identity_auth_new: string };

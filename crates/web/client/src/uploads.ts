@@ -1,0 +1,165 @@
+// Owns sending files: one after the other, each in one stream that goes on after a lost connection. It knows nothing of
+// HTTP; what carries the bytes is loaded with the first file.
+import { Observable } from "./observable.ts";
+import { ActionError, type Reply } from "./pending.ts";
+import type { ActionParams, EventOf } from "./wire.ts";
+
+export interface OwnUpload {
+  id: number;
+  channelId: string;
+  name: string;
+  size: number;
+  /** Bytes that are on their way or have arrived. */
+  sent: number;
+  phase: "queued" | "sending" | "waiting" | "failed";
+  problem?: UploadProblem;
+}
+
+/** Why an upload failed: an error of the protocol, or a status of HTTP and what the server said with it. */
+export interface UploadProblem {
+  type?: string;
+  status?: number;
+  said?: string;
+}
+
+/** One file on its way. */
+export interface Transfer {
+  /** Begins, or goes on from what the server has. */
+  start(): void;
+  /** Stops; `discard` makes the server forget what it has. */
+  stop(discard: boolean): void;
+}
+
+export interface TransferEvents {
+  progress(sent: number): void;
+  /** The connection is lost, and it tries again. */
+  waiting(): void;
+  done(): void;
+  failed(problem: UploadProblem): void;
+}
+
+export type Carrier = (file: Blob, url: string, events: TransferEvents) => Transfer;
+
+/** The part of a chat that is asked where to send files to. */
+export interface UploadSource {
+  call(action: "levee_create_upload", params: ActionParams["levee_create_upload"]): Promise<Reply>;
+}
+
+interface Entry {
+  file: File;
+  transfer?: Transfer;
+}
+
+export class Uploads {
+  readonly state = new Observable<OwnUpload[]>([]);
+  private readonly entries = new Map<number, Entry>();
+  private count = 0;
+
+  constructor(
+    private readonly source: UploadSource,
+    /** What an address without a host belongs to. */
+    private readonly server: string,
+    private readonly loadCarrier: () => Promise<Carrier>,
+  ) {}
+
+  send(channelId: string, files: readonly File[]): void {
+    for (const file of files) {
+      const id = (this.count += 1);
+      this.entries.set(id, { file });
+      const upload: OwnUpload = { id, channelId, name: file.name, size: file.size, sent: 0, phase: "queued" };
+      this.state.set([...this.state.value, upload]);
+    }
+    this.next();
+  }
+
+  cancel(id: number): void {
+    this.entries.get(id)?.transfer?.stop(true);
+    this.remove(id);
+  }
+
+  /** Goes on where it stopped, if the server still has what it got. */
+  retry(id: number): void {
+    this.patch(id, { phase: "queued", problem: undefined });
+    this.next();
+  }
+
+  /** The network is back: no need to wait for the next attempt. */
+  nudge(): void {
+    const waiting = this.state.value.find(({ phase }) => phase === "waiting");
+    const transfer = waiting && this.entries.get(waiting.id)?.transfer;
+    transfer?.stop(false);
+    transfer?.start();
+  }
+
+  /** Whoever sends leaves: nothing of it is wanted any more. */
+  close(): void {
+    const entries = [...this.entries.values()];
+    this.entries.clear();
+    this.state.set([]);
+    for (const { transfer } of entries) transfer?.stop(true);
+  }
+
+  private next(): void {
+    const isBusy = this.state.value.some(({ phase }) => phase === "sending" || phase === "waiting");
+    const upload = this.state.value.find(({ phase }) => phase === "queued");
+    if (!isBusy && upload) void this.begin(upload);
+  }
+
+  private async begin({ id, channelId, name, size }: OwnUpload): Promise<void> {
+    const entry = this.entries.get(id)!;
+    this.patch(id, { phase: "sending" });
+    try {
+      if (!entry.transfer) {
+        // A folder that was dropped, or a file that is gone, can't be read; that is known before anything is sent.
+        await entry.file.slice(0, 1).arrayBuffer();
+        const [carry, url] = await Promise.all([this.loadCarrier(), this.place(channelId, name, size)]);
+        // It may have been cancelled meanwhile.
+        if (!this.entries.has(id)) return;
+        entry.transfer = carry(entry.file, url, this.eventsOf(id));
+      }
+      entry.transfer.start();
+    } catch (error) {
+      this.fail(id, { type: error instanceof ActionError ? error.type : error instanceof DOMException ? "unreadable" : "failed" });
+    }
+  }
+
+  private async place(channelId: string, name: string, size: number): Promise<string> {
+    try {
+      const { event } = await this.source.call("levee_create_upload", { channel_id: channelId, file_attrs: { name, size } });
+      return new URL((event as EventOf<"levee_upload_created">).upload_url, this.server).href;
+    } catch (error) {
+      // The session that was asked is gone; its successor knows as well.
+      if (error instanceof ActionError && error.type === "session_lost") return this.place(channelId, name, size);
+      throw error;
+    }
+  }
+
+  private eventsOf(id: number): TransferEvents {
+    return {
+      progress: (sent) => this.patch(id, { sent, phase: "sending" }),
+      waiting: () => this.patch(id, { phase: "waiting" }),
+      done: () => this.remove(id),
+      failed: (problem) => {
+        const entry = this.entries.get(id);
+        // What the server refused or has forgotten begins anew, with another address.
+        if (entry && problem.status !== undefined) entry.transfer = undefined;
+        this.fail(id, problem);
+      },
+    };
+  }
+
+  private fail(id: number, problem: UploadProblem): void {
+    this.patch(id, { phase: "failed", problem });
+    this.next();
+  }
+
+  private patch(id: number, change: Partial<OwnUpload>): void {
+    this.state.set(this.state.value.map((upload) => (upload.id === id ? { ...upload, ...change } : upload)));
+  }
+
+  private remove(id: number): void {
+    this.entries.delete(id);
+    this.state.set(this.state.value.filter((upload) => upload.id !== id));
+    this.next();
+  }
+}

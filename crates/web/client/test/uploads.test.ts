@@ -1,0 +1,199 @@
+// Owns that files are sent one after the other, go on after a lost connection, and fail visibly.
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { maySendFiles, type Conversation } from "../src/state.ts";
+import { isWorthAnother } from "../src/tus.ts";
+import { Uploads, type TransferEvents } from "../src/uploads.ts";
+import { chatInConversation, ScriptedSocket, useScriptedSocket } from "./scripted-socket.ts";
+
+beforeEach(useScriptedSocket);
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+const settled = () => vi.advanceTimersByTimeAsync(0);
+
+/** Carries files nowhere, and tells what it is told. */
+class Carrying {
+  readonly urls: string[] = [];
+  readonly events: TransferEvents[] = [];
+  readonly told: string[] = [];
+  readonly load = () =>
+    Promise.resolve((_file: Blob, url: string, events: TransferEvents) => {
+      this.urls.push(url);
+      this.events.push(events);
+      return {
+        start: () => this.told.push("start"),
+        stop: (discard: boolean) => this.told.push(discard ? "discard" : "stop"),
+      };
+    });
+}
+
+async function sending(...names: string[]): Promise<{ uploads: Uploads; carrying: Carrying }> {
+  const carrying = new Carrying();
+  const uploads = new Uploads(await chatInConversation(), "https://host/widget.js", carrying.load);
+  uploads.send("c1", names.map((name) => new File(["content"], name)));
+  await settled();
+  return { uploads, carrying };
+}
+
+async function allow(at = -1, url = `/upload/${at}`): Promise<void> {
+  const { action_id } = ScriptedSocket.latest.named("levee_create_upload").at(at)!;
+  ScriptedSocket.latest.event("levee_upload_created", { action_id, channel_id: "c1", upload_url: url, url_expiry: 1 });
+  await settled();
+}
+
+const shown = ({ state }: Uploads) => state.value.map(({ name, phase, sent }) => `${name} ${phase} ${sent}`);
+
+describe("files", () => {
+  it("are announced by name and size, and go where the server says, one after the other", async () => {
+    const { uploads, carrying } = await sending("a", "b");
+    const asked = ScriptedSocket.latest.named("levee_create_upload");
+    expect(asked).toMatchObject([{ channel_id: "c1", file_attrs: { name: "a", size: 7 } }]);
+    await allow(0, "/upload/1");
+    expect(carrying.urls).toEqual(["https://host/upload/1"]);
+    carrying.events[0]!.progress(3);
+    expect(shown(uploads)).toEqual(["a sending 3", "b queued 0"]);
+    carrying.events[0]!.done();
+    await settled();
+    expect(shown(uploads)).toEqual(["b sending 0"]);
+    await allow(1, "https://other/upload/2");
+    expect(carrying.urls[1]).toBe("https://other/upload/2");
+  });
+
+  it("wait for the connection, and go on at once when it is back", async () => {
+    const { uploads, carrying } = await sending("a");
+    await allow();
+    carrying.events[0]!.waiting();
+    expect(shown(uploads)).toEqual(["a waiting 0"]);
+    uploads.nudge();
+    expect(carrying.told).toEqual(["start", "stop", "start"]);
+    carrying.events[0]!.progress(5);
+    uploads.nudge();
+    expect(carrying.told).toHaveLength(3);
+  });
+
+  it("that are cancelled are forgotten by the server too, and the next one begins", async () => {
+    const { uploads, carrying } = await sending("a", "b", "c");
+    await allow();
+    uploads.cancel(2);
+    uploads.cancel(1);
+    await settled();
+    expect(carrying.told).toEqual(["start", "discard"]);
+    expect(shown(uploads)).toEqual(["c sending 0"]);
+  });
+
+  it("are all forgotten when whoever sends them leaves", async () => {
+    const { uploads, carrying } = await sending("a", "b");
+    await allow();
+    uploads.close();
+    await settled();
+    expect(carrying.told).toEqual(["start", "discard"]);
+    expect(shown(uploads)).toEqual([]);
+    expect(ScriptedSocket.latest.named("levee_create_upload")).toHaveLength(1);
+  });
+
+  it("that are cancelled before they began aren't begun", async () => {
+    const { uploads, carrying } = await sending("a");
+    uploads.cancel(1);
+    await allow();
+    expect(carrying.urls).toEqual([]);
+    expect(shown(uploads)).toEqual([]);
+  });
+
+  it("that failed don't hold up the next, and go on from where they were", async () => {
+    const { uploads, carrying } = await sending("a", "b");
+    await allow();
+    carrying.events[0]!.failed({});
+    await settled();
+    expect(shown(uploads)).toEqual(["a failed 0", "b sending 0"]);
+    await allow();
+    carrying.events[1]!.done();
+    uploads.retry(1);
+    await settled();
+    expect(carrying.told).toEqual(["start", "start", "start"]);
+    expect(ScriptedSocket.latest.named("levee_create_upload")).toHaveLength(2);
+  });
+
+  it("that the server refused begin anew", async () => {
+    const { uploads, carrying } = await sending("a");
+    await allow();
+    carrying.events[0]!.failed({ status: 410 });
+    expect(uploads.state.value[0]).toMatchObject({ phase: "failed", problem: { status: 410 } });
+    uploads.retry(1);
+    await settled();
+    await allow();
+    expect(carrying.urls).toHaveLength(2);
+    expect(uploads.state.value[0]).toMatchObject({ phase: "sending", problem: undefined });
+  });
+
+  it("that aren't allowed say so", async () => {
+    const { uploads } = await sending("a");
+    const { action_id } = ScriptedSocket.latest.named("levee_create_upload")[0]!;
+    ScriptedSocket.latest.event("error", { action_id, error_type: "permission_denied" });
+    await settled();
+    expect(uploads.state.value[0]).toMatchObject({ phase: "failed", problem: { type: "permission_denied" } });
+  });
+
+  it("that can't be read aren't announced", async () => {
+    const folder = new File([], "folder");
+    vi.spyOn(folder, "slice").mockReturnValue({ arrayBuffer: () => Promise.reject(new DOMException("", "NotFoundError")) } as Blob);
+    const uploads = new Uploads(await chatInConversation(), "https://host", new Carrying().load);
+    uploads.send("c1", [folder]);
+    await settled();
+    expect(uploads.state.value[0]).toMatchObject({ phase: "failed", problem: { type: "unreadable" } });
+    expect(ScriptedSocket.latest.named("levee_create_upload")).toEqual([]);
+  });
+});
+
+it.each([
+  [undefined, 100, true],
+  [409, 0, true],
+  [423, 0, true],
+  [423, 5, false],
+  [500, 4, true],
+  [503, 5, false],
+  [507, 0, false],
+  [403, 0, false],
+  [413, 0, false],
+])("after status %s, attempt %d is followed by another: %s", (status, attempt, another) => {
+  expect(isWorthAnother(status, attempt)).toBe(another);
+});
+
+describe("others' uploads", () => {
+  const news = { channel_id: "c1", user_id: "you", upload_id: "u", file_attrs: { name: "a", size: 9 }, upload_offset: 3 };
+
+  it("are shown until they end", async () => {
+    const chat = await chatInConversation();
+    const uploads = () => Object.values(chat.state.value.conversations.c1!.uploads);
+    ScriptedSocket.latest.event("levee_upload_updated", news);
+    expect(uploads()).toMatchObject([{ user_id: "you", upload_offset: 3 }]);
+    ScriptedSocket.latest.event("levee_upload_updated", { ...news, upload_offset: 9, upload_ended: "completed" });
+    expect(uploads()).toEqual([]);
+  });
+
+  it("don't include one's own, but for one that was refused when it was complete", async () => {
+    const chat = await chatInConversation();
+    const uploads = () => Object.values(chat.state.value.conversations.c1!.uploads);
+    ScriptedSocket.latest.event("levee_upload_updated", { ...news, user_id: "me" });
+    ScriptedSocket.latest.event("levee_upload_updated", { ...news, user_id: "me", upload_ended: "completed" });
+    expect(uploads()).toEqual([]);
+    ScriptedSocket.latest.event("levee_upload_updated", { ...news, user_id: "me", upload_ended: "refused" });
+    expect(uploads()).toMatchObject([{ upload_ended: "refused" }]);
+  });
+});
+
+it.each([
+  [undefined, {}, false],
+  ["member", {}, true],
+  ["moderator", {}, false],
+  ["moderator", { moderator: true }, true],
+  ["agent", { operator: true }, true],
+  ["operator", { moderator: true }, false],
+  ["operator", { operator: true }, true],
+  ["toString", {}, false],
+])("where %s may send files, a member with %o may: %s", (upload, member_attrs, may) => {
+  const conversation = { attrs: { upload }, members: { me: { user_attrs: {}, member_attrs } } } as unknown as Conversation;
+  expect(maySendFiles(conversation, "me")).toBe(may);
+  expect(maySendFiles(conversation, "somebody else")).toBe(false);
+});
