@@ -39,6 +39,8 @@ pub struct GatewayOptions {
     pub allowed_origins: Vec<String>,
     /// The host, with its port, that serves files and nothing else; without one, files are served beside all else.
     pub files_host: Option<String>,
+    /// Where links to files lead; empty if they are relative. The console may load from there and send there.
+    pub files_origin: String,
     /// The demo's realm: its shop page is served then.
     pub demo_realm: Option<String>,
     /// The registry that `/metrics` shows.

@@ -4,17 +4,18 @@ use crate::Shared;
 use actix_web::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 
-/// What the console may load and do: nothing from elsewhere, and nobody may frame it.
-const CONSOLE_POLICY: &str = "default-src 'self'; img-src 'self' data: blob: https:; connect-src 'self' ws: wss:; \
-    object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
-
 /// Answers `GET /console/…`.
-pub(crate) async fn console(request: HttpRequest, path: web::Path<String>) -> HttpResponse {
+pub(crate) async fn console(
+    context: web::Data<Shared>,
+    request: HttpRequest,
+    path: web::Path<String>,
+) -> HttpResponse {
     let path = if path.is_empty() { "index.html" } else { path.as_str() };
     let mut response = file(&request, &format!("console/{path}"));
     let headers = response.headers_mut();
+    let policy = console_policy(&context.options.files_origin);
     for (name, value) in [
-        ("content-security-policy", CONSOLE_POLICY),
+        ("content-security-policy", policy.as_str()),
         ("x-frame-options", "DENY"),
         ("referrer-policy", "no-referrer"),
         ("cross-origin-opener-policy", "same-origin"),
@@ -24,6 +25,14 @@ pub(crate) async fn console(request: HttpRequest, path: web::Path<String>) -> Ht
         }
     }
     response
+}
+
+/// What the console may load and do: of elsewhere, files and pictures alone, and nobody may frame it.
+fn console_policy(files: &str) -> String {
+    format!(
+        "default-src 'self'; img-src 'self' data: blob: https: {files}; connect-src 'self' ws: wss: {files}; \
+         object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+    )
 }
 
 /// Answers `GET /widget.js`, which any page may load.

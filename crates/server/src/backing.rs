@@ -83,17 +83,20 @@ pub(crate) async fn files(config: &Config) -> Result<FileOptions> {
             None
         }
     };
-    let public = config.public_address.first().map(|host| format!("https://{host}"));
-    let origin = match config.files_origin.is_empty() {
-        true => public.unwrap_or_default(),
-        false => config.files_origin.clone(),
-    };
     Ok(FileOptions {
         blobs,
         max_bytes: (config.file_bytes_max > 0).then_some(config.file_bytes_max),
         expire_after: Duration::from_secs(config.file_expire_s),
-        origin,
+        origin: files_origin(config),
     })
+}
+
+/// Where links to files lead; empty if they are relative.
+pub(crate) fn files_origin(config: &Config) -> String {
+    if !config.files_origin.is_empty() {
+        return config.files_origin.clone();
+    }
+    config.public_address.first().map(|host| format!("https://{host}")).unwrap_or_default()
 }
 
 /// Has a folder rid of uploads that nobody goes on with, for as long as the node runs.

@@ -143,6 +143,7 @@ pub(crate) async fn start(config: &Config, demo_realm: Option<String>) -> Result
             trusted_proxies: config.trusted_proxies.clone(),
             allowed_origins: config.allowed_origins.clone(),
             files_host: files_host(config),
+            files_origin: backing::files_origin(config),
             demo_realm,
             registry,
         },

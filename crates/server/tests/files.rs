@@ -381,6 +381,12 @@ async fn an_origin_for_files_has_files_and_nothing_else_has_them() {
                 .await;
             assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{host}{path}: {answer}");
         }
+        let console = load(&server, "/console/", &[]).await;
+        let policy = console.header("content-security-policy").to_owned();
+        for kind in ["connect-src", "img-src"] {
+            let allowed = policy.split(';').find(|rule| rule.trim().starts_with(kind)).unwrap();
+            assert!(allowed.split(' ').any(|source| source == "https://files.example"), "{policy}");
+        }
         let upgrade = "GET /v2/socket HTTP/1.1\r\nHost: files.example\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
         assert!(server.talk(upgrade).await.starts_with("HTTP/1.1 404"));

@@ -10,16 +10,29 @@ export async function write(page: Page, text: string): Promise<void> {
   await composer(page).press("Enter");
 }
 
+/** A demo that runs. */
+export interface Demo {
+  url: string;
+  email: string;
+  password: string;
+}
+
+/** The demo that variables with this prefix describe. */
+export function demo(prefix: "LEVEE" | "LEVEE_APART" = "LEVEE"): Demo {
+  const [url, email, password] = ["URL", "AGENT_EMAIL", "AGENT_PASSWORD"].map((name) => required(`${prefix}_${name}`));
+  return { url: url!, email: email!, password: password! };
+}
+
 /** The visitor waits in the first queue, and the agent accepts them. */
-export async function meet(visitor: Page, agent: Page, visitorServer = required("LEVEE_URL")): Promise<void> {
+export async function meet(visitor: Page, agent: Page, at = demo(), visitorServer = at.url): Promise<void> {
   await visitor.goto(`${visitorServer}/demo/`);
   await visitor.getByRole("button", { name: "Open chat" }).click();
   const choice = visitor.getByRole("dialog").getByRole("listitem").getByRole("button", { disabled: false }).first();
   const queueName = (await choice.locator(".queue-name").textContent()) ?? "";
   await choice.click();
-  await agent.goto(`${required("LEVEE_URL")}/console/`);
-  await agent.getByLabel("E-mail address").fill(required("LEVEE_AGENT_EMAIL"));
-  await agent.getByLabel("Password").fill(required("LEVEE_AGENT_PASSWORD"));
+  await agent.goto(`${at.url}/console/`);
+  await agent.getByLabel("E-mail address").fill(at.email);
+  await agent.getByLabel("Password").fill(at.password);
   await agent.keyboard.press("Enter");
   await agent.getByRole("navigation").getByRole("link", { name: queueName }).first().click();
   await agent.getByRole("button", { name: "Pick next" }).click();

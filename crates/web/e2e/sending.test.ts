@@ -3,11 +3,13 @@ import { createHash, randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { expect, test, type Locator, type Page, type Request } from "@playwright/test";
 import { BreakableLink } from "./breakableLink.ts";
-import { composer, log, meet, part } from "./conversation.ts";
+import { composer, demo, log, meet, part } from "./conversation.ts";
 import { expectAccessible, picture, required } from "./looking.ts";
 
 const LARGE = 24_000_000;
+/** Bytes a second: some of a large file comes soon, and then all else can be done before the rest has come. */
 const PACE = 6_000_000;
+const CRAWL = 50_000;
 
 const onTheirWay = (page: Page): Locator => page.getByRole("list", { name: "Files on their way" });
 
@@ -41,7 +43,7 @@ test("files are sent from both pages, through a lost connection", async ({ brows
   const uploads = (method: string) => requests.filter((request) => request.method() === method && request.url().includes("/files/"));
   await visitor.goto(`${required("LEVEE_URL")}/demo/`);
   const image = await visitor.screenshot({ clip: { x: 76, y: 388, width: 240, height: 160 } });
-  await meet(visitor, agent, link.url);
+  await meet(visitor, agent, demo(), link.url);
 
   await test.step("a picture that the visitor chooses is seen by both", async () => {
     await choose(visitor, "coat.png", image);
@@ -69,6 +71,7 @@ test("files are sent from both pages, through a lost connection", async ({ brows
     await choose(visitor, "large.bin", large);
     const bar = onTheirWay(visitor).getByRole("progressbar", { name: "Progress of large.bin" });
     await expect.poll(() => bar.evaluate((element: HTMLProgressElement) => element.value)).toBeGreaterThan(0.2);
+    link.pace = CRAWL;
     await expect(onTheirWay(agent)).toContainText("is sending large.bin");
     await expectAccessible(visitor);
     await expectAccessible(agent);
@@ -77,6 +80,7 @@ test("files are sent from both pages, through a lost connection", async ({ brows
     link.cut();
     await expect(onTheirWay(visitor)).toContainText("Waiting for the connection…");
     await picture(visitor, "visitor-9-cut");
+    link.pace = undefined;
     link.mend();
     for (const page of [visitor, agent]) {
       await expect(log(page).getByRole("link", { name: "Download large.bin 24 MB" })).toBeVisible({ timeout: 60_000 });
@@ -91,6 +95,7 @@ test("files are sent from both pages, through a lost connection", async ({ brows
   });
 
   await test.step("what is cancelled is gone on both sides", async () => {
+    link.pace = CRAWL;
     await choose(visitor, "mistake.bin", large);
     await expect(onTheirWay(agent)).toContainText("mistake.bin");
     await visitor.getByRole("button", { name: "Cancel mistake.bin" }).click();

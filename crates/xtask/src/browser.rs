@@ -4,7 +4,7 @@ use crate::repo::Repo;
 use crate::{demo, deps, shell};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -32,43 +32,63 @@ pub(crate) fn run(repo: &Repo) -> Result<()> {
         deps::chromium().context("there is no Chromium: `cargo xtask deps` says what to install")?;
     demo::pages(repo)?;
     let levee = demo::server(repo)?;
-    let folder = repo.scratch("browser")?;
-    let data = folder.join("data");
-    if data.exists() {
-        std::fs::remove_dir_all(&data)?;
-    }
     let screenshots = repo.root.join("test-output/screenshots");
     std::fs::create_dir_all(&screenshots)?;
-    let log = folder.join("demo.log");
-    let mut running = Running::start(&levee, &data, &log)?;
-    let played = running.ready(&data, &log).and_then(|(url, demo)| {
-        println!("the demo listens at {url}");
-        shell::run(
-            demo::npm(repo)
-                .args(["run", "--silent", "e2e"])
-                .env("CI", "1")
-                .env("LEVEE_URL", &url)
-                .env("LEVEE_AGENT_EMAIL", &demo.agent.email)
-                .env("LEVEE_AGENT_PASSWORD", &demo.agent.password)
-                .env("LEVEE_CHROMIUM", chromium)
-                .env("LEVEE_SCREENSHOTS", &screenshots),
-        )
-    });
-    let ended = running.end();
-    if played.is_err() || ended.is_err() {
-        println!("--- the demo's log ---\n{}", std::fs::read_to_string(&log).unwrap_or_default());
+    let mut plain = Running::start(&levee, repo.scratch("browser")?, &[])?;
+    // By another name the same server is another origin to a browser.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let (listen, origin) = (format!("--listen=127.0.0.1:{port}"), format!("--files-origin=http://localhost:{port}"));
+    let mut apart = Running::start(&levee, repo.scratch("browser-apart")?, &[&listen, &origin])?;
+    let mut outcome = play(repo, &chromium, &screenshots, &mut plain, &mut apart);
+    for demo in [plain, apart] {
+        let log = demo.folder.join("demo.log");
+        outcome = outcome.and(demo.end());
+        if outcome.is_err() {
+            println!("--- {} ---\n{}", log.display(), std::fs::read_to_string(&log).unwrap_or_default());
+        }
     }
-    played.and(ended)?;
+    outcome?;
     println!("screenshots are in {}", screenshots.display());
     Ok(())
 }
 
+/// Plays all scenes at a demo, and at one whose files are apart.
+fn play(
+    repo: &Repo,
+    chromium: &Path,
+    screenshots: &Path,
+    plain: &mut Running,
+    apart: &mut Running,
+) -> Result<()> {
+    let mut npm = demo::npm(repo);
+    npm.args(["run", "--silent", "e2e"])
+        .env("CI", "1")
+        .env("LEVEE_CHROMIUM", chromium)
+        .env("LEVEE_SCREENSHOTS", screenshots);
+    for (prefix, running) in [("LEVEE", plain), ("LEVEE_APART", apart)] {
+        let (url, demo) = running.ready()?;
+        println!("a demo listens at {url}");
+        npm.env(format!("{prefix}_URL"), &url)
+            .env(format!("{prefix}_AGENT_EMAIL"), &demo.agent.email)
+            .env(format!("{prefix}_AGENT_PASSWORD"), &demo.agent.password);
+    }
+    shell::run(&mut npm)
+}
+
 /// A demo that runs, and does not outlive this value.
-struct Running(Child);
+struct Running {
+    child: Child,
+    folder: PathBuf,
+}
 
 impl Running {
-    fn start(levee: &Path, data: &Path, log: &Path) -> Result<Self> {
-        let out = std::fs::File::create(log)?;
+    /// Starts one without data from before.
+    fn start(levee: &Path, folder: PathBuf, arguments: &[&str]) -> Result<Self> {
+        let data = folder.join("data");
+        if data.exists() {
+            std::fs::remove_dir_all(&data)?;
+        }
+        let out = std::fs::File::create(folder.join("demo.log"))?;
         let mut command = Command::new(levee);
         shell::forget_outer_package(&mut command);
         // A developer's own settings must not change what is tested.
@@ -77,30 +97,38 @@ impl Running {
                 command.env_remove(name);
             }
         }
-        command.arg("demo").arg("--data-dir").arg(data).args(["--listen", "127.0.0.1:0"]);
+        command.arg("demo").arg("--data-dir").arg(data);
+        match arguments {
+            [] => command.arg("--listen=127.0.0.1:0"),
+            _ => command.args(arguments),
+        };
         println!("$ {}", shell::line(&command));
-        let folder = log.parent().unwrap_or(Path::new("."));
-        let started = command
-            .current_dir(folder)
+        let child = command
+            .current_dir(&folder)
             .stdin(Stdio::null())
             .stdout(out.try_clone()?)
             .stderr(out)
             .spawn()
             .context("the demo can't be started")?;
-        Ok(Self(started))
+        Ok(Self { child, folder })
+    }
+
+    /// What it has printed.
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join("demo.log")).unwrap_or_default()
     }
 
     /// Waits until the demo says where it is, and reads the logins that it keeps.
-    fn ready(&mut self, data: &Path, log: &Path) -> Result<(String, Demo)> {
+    fn ready(&mut self) -> Result<(String, Demo)> {
         let since = Instant::now();
         while since.elapsed() < START {
-            if let Some(url) = console(&std::fs::read_to_string(log).unwrap_or_default()) {
-                let file = data.join("demo.json");
+            if let Some(url) = console(&self.log()) {
+                let file = self.folder.join("data/demo.json");
                 let text = std::fs::read(&file).with_context(|| file.display().to_string())?;
                 let demo = serde_json::from_slice(&text).with_context(|| file.display().to_string())?;
                 return Ok((url, demo));
             }
-            if let Some(status) = self.0.try_wait()? {
+            if let Some(status) = self.child.try_wait()? {
                 bail!("the demo ended with {status} before it listened");
             }
             std::thread::sleep(Duration::from_millis(100));
@@ -110,13 +138,13 @@ impl Running {
 
     /// Asks it to drain, and expects that it ends in peace.
     fn end(mut self) -> Result<()> {
-        if self.0.try_wait()?.is_some() {
+        if self.child.try_wait()?.is_some() {
             bail!("the demo ended by itself");
         }
-        shell::run(Command::new("kill").arg("-TERM").arg(self.0.id().to_string()))?;
+        shell::run(Command::new("kill").arg("-TERM").arg(self.child.id().to_string()))?;
         let since = Instant::now();
         while since.elapsed() < Duration::from_secs(15) {
-            if let Some(status) = self.0.try_wait()? {
+            if let Some(status) = self.child.try_wait()? {
                 if !status.success() {
                     bail!("the demo ended with {status} after SIGTERM");
                 }
@@ -131,8 +159,8 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         // A demo that ended is no error here.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
