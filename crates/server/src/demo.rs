@@ -116,6 +116,7 @@ async fn seed(config: &Config, address: SocketAddr) -> Result<Demo> {
     let realm = ask(json!({"action": "create_realm", "realm_attrs": {"name": "Fjell & Fjord"}})).await?;
     let realm_id = realm["realm_id"].as_str().context("realm_id")?.to_owned();
     ask(json!({"action": "add_member", "realm_id": realm_id, "user_id": agent_login.user_id})).await?;
+    let mut queues = Vec::new();
     for name in ["Customer service", "Orders and returns"] {
         let queue = ask(json!({"action": "create_queue", "realm_id": realm_id,
             "queue_attrs": {"name": name, "upload": "member"}}))
@@ -124,6 +125,12 @@ async fn seed(config: &Config, address: SocketAddr) -> Result<Demo> {
             ask(json!({"action": "add_member", "queue_id": queue["queue_id"], "user_id": login.user_id}))
                 .await?;
         }
+        queues.push(queue["queue_id"].clone());
+    }
+    for (from, to) in [(0, 1), (1, 0)] {
+        ask(json!({"action": "update_queue", "queue_id": queues[from],
+            "queue_settings": {"transfer_queue_ids": [queues[to]]}}))
+        .await?;
     }
     Ok(Demo { realm_id, operator: operator_login, agent: agent_login })
 }

@@ -5,7 +5,7 @@ import { AccessPage } from "./AccessPage.tsx";
 import { ConversationPage } from "./ConversationPage.tsx";
 import { ForgotPage } from "./ForgotPage.tsx";
 import { Login } from "./Login.tsx";
-import { loggingIn, pick, problem, state, takeOver } from "./model.ts";
+import { loggingIn, news, pick, problem, state, takeOver } from "./model.ts";
 import { QueuePage } from "./QueuePage.tsx";
 import { navigate, route, type Route } from "./route.ts";
 import { Sidebar } from "./Sidebar.tsx";
@@ -49,6 +49,7 @@ export function App(): JSX.Element {
           <Page shown={shown} />
         </main>
       </div>
+      <div role="status">{news.value && <p class="toast">{news.value}</p>}</div>
     </>
   );
 }

@@ -14,6 +14,7 @@ import { drafts, endConversation, fileLinks, hideConversation, loadOlder, resend
 import { customerId, customerName, nameIn, presence } from "./people.ts";
 import { PresenceDot } from "./Sidebar.tsx";
 import { texts } from "./texts.ts";
+import { TransferButton } from "./TransferButton.tsx";
 
 export function ConversationPage({ id }: { id: string }): JSX.Element {
   const conversation = state.value.conversations[id];
@@ -33,6 +34,7 @@ export function ConversationPage({ id }: { id: string }): JSX.Element {
         selfId={selfId}
         side="agent"
         nameOf={nameOf}
+        queueNameOf={(queueId) => state.value.queues[queueId]?.attrs.name}
         onRetry={(messageId) => resend(id, messageId)}
         onOlder={() => loadOlder(id)}
         renderFiles={(message) => <FileCards files={filesOf(message)} links={fileLinks()} />}
@@ -62,7 +64,6 @@ export function ConversationPage({ id }: { id: string }): JSX.Element {
 
 function ConversationHead(props: { conversation: Conversation; name: string; queueName: string }): JSX.Element {
   const { conversation, name, queueName } = props;
-  const dialog = useRef<HTMLDialogElement>(null);
   const customer = conversation.members[customerId(conversation, state.value.user?.id) ?? ""];
   return (
     <header class="page-head">
@@ -75,16 +76,28 @@ function ConversationHead(props: { conversation: Conversation; name: string; que
         </p>
       </div>
       {!isEnded(conversation) && (
-        <button type="button" class="lv-button" onClick={() => dialog.current?.showModal()}>
-          {texts.end}
-        </button>
+        <>
+          <TransferButton conversation={conversation} name={name} />
+          <EndButton id={conversation.id} name={name} />
+        </>
       )}
+    </header>
+  );
+}
+
+function EndButton({ id, name }: { id: string; name: string }): JSX.Element {
+  const dialog = useRef<HTMLDialogElement>(null);
+  return (
+    <>
+      <button type="button" class="lv-button" onClick={() => dialog.current?.showModal()}>
+        {texts.end}
+      </button>
       <dialog ref={dialog} aria-labelledby="end-question">
         <form
           method="dialog"
           onSubmit={(event) => {
             const answer = (event as SubmitEvent).submitter as HTMLButtonElement;
-            if (answer.value === "end") void endConversation(conversation.id);
+            if (answer.value === "end") void endConversation(id);
           }}
         >
           <h2 id="end-question">{texts.endQuestion(name)}</h2>
@@ -99,6 +112,6 @@ function ConversationHead(props: { conversation: Conversation; name: string; que
           </div>
         </form>
       </dialog>
-    </header>
+    </>
   );
 }

@@ -1,8 +1,9 @@
 // Owns the list on the left: organisation and account, queues, customer conversations.
 import type { JSX } from "preact";
-import { isSpeech, type Conversation, type Queue } from "../client/src/index.ts";
+import type { Conversation, Queue } from "../client/src/index.ts";
+import { AttachIcon, PictureIcon } from "../ui/icons.tsx";
+import { lastWords } from "../ui/lastWords.ts";
 import { duration } from "../ui/time.ts";
-import { spokenText } from "../ui/timeline.ts";
 import { Logo } from "./Logo.tsx";
 import { conversations, logOut, now, queues, state } from "./model.ts";
 import { customerId, customerName, presence } from "./people.ts";
@@ -92,14 +93,13 @@ function ConversationLink({ conversation }: { conversation: Conversation }): JSX
   const selfId = state.value.user?.id;
   const customer = conversation.members[customerId(conversation, selfId) ?? ""];
   const queueName = state.value.queues[conversation.attrs.queue_id ?? ""]?.attrs.name ?? conversation.attrs.name;
-  const last = conversation.messages.findLast(isSpeech);
   return (
     <a class={conversation.unread > 0 ? "item tall unread" : "item tall"} href={hashOf(target)} aria-current={current(target)}>
       <PresenceDot value={presence(customer?.user_attrs)} />
       <span class="item-body">
         <span class="item-name">{customerName(conversation, selfId)}</span>
         <span class="item-queue">{queueName}</span>
-        <span class="item-last">{last ? spokenText(last) : texts.noMessages}</span>
+        <LastWords conversation={conversation} />
       </span>
       {conversation.unread > 0 && (
         <>
@@ -110,6 +110,20 @@ function ConversationLink({ conversation }: { conversation: Conversation }): JSX
         </>
       )}
     </a>
+  );
+}
+
+function LastWords({ conversation }: { conversation: Conversation }): JSX.Element {
+  const words = lastWords(conversation.messages);
+  if (!words) return <span class="item-last">{texts.noMessages}</span>;
+  const { text, attached, userId } = words;
+  return (
+    <span class="item-last">
+      {userId === state.value.user?.id && <span>{texts.own} </span>}
+      {attached === "pictures" && <PictureIcon size={15} />}
+      {attached === "files" && <AttachIcon size={15} />}
+      <bdi>{text}</bdi>
+    </span>
   );
 }
 

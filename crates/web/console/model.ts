@@ -1,5 +1,5 @@
 // Owns the agent's side: logging in and out, what is shown, drafts, and the clock for waits.
-import { computed, effect, signal } from "@preact/signals";
+import { computed, effect, signal, type Signal } from "@preact/signals";
 import {
   ActionError,
   Chat,
@@ -20,13 +20,15 @@ import { watchIdleness } from "./idleness.ts";
 import { navigate, route } from "./route.ts";
 import { texts } from "./texts.ts";
 
-const PROBLEM_SHOWN_MS = 10_000;
+const SHOWN_MS = 10_000;
 
 export const state = signal<State>(initialState);
 /** Seconds; ticks while the page is open, for timers of those who wait. */
 export const now = signal(Date.now() / 1000);
 /** The last thing that didn't work, in words. */
 export const problem = signal<string | null>(null);
+/** The last thing that worked, where nothing else shows it. */
+export const news = signal<string | null>(null);
 /** Whether the session that is being opened is one that somebody just asked for at the login page. */
 export const loggingIn = signal(false);
 export const drafts = signal<Record<string, string>>({});
@@ -69,6 +71,10 @@ export function start(): void {
   effect(() => {
     const shown = route.value;
     chat.look(isVisible.value && shown.page === "conversation" ? shown.id : null);
+  });
+  effect(() => {
+    // Whoever goes on has read it, or doesn't care.
+    if (route.value.page !== "home") news.value = null;
   });
   effect(() => {
     document.title = unread.value > 0 ? `(${unread.value}) ${texts.product}` : texts.product;
@@ -124,6 +130,40 @@ export async function endConversation(id: string): Promise<void> {
   await attempt(() => chat.end(id));
 }
 
+/** Which queues a conversation's customer may be transferred to by this agent. */
+export function transferIds({ attrs, members }: Conversation): string[] {
+  const { operator, moderator = operator } = members[state.value.user?.id ?? ""]?.member_attrs ?? {};
+  const ids = state.value.queues[attrs.queue_id ?? ""]?.transferIds ?? [];
+  return moderator && attrs.audience_id !== undefined ? ids.filter((id) => id !== attrs.queue_id) : [];
+}
+
+/** Learns what the queues are that this agent isn't a member of, but may transfer customers to. */
+export async function describeTransferTargets(conversation: Conversation): Promise<void> {
+  const { queues } = state.value;
+  const realmId = queues[conversation.attrs.queue_id ?? ""]?.realmId;
+  const strange = transferIds(conversation).filter((id) => !queues[id]?.member);
+  // What is gone or somewhere else stays unknown, and isn't offered.
+  if (realmId !== undefined && strange[0]) await chat.describeRealmQueues(realmId, strange).catch(() => undefined);
+}
+
+/** Resolves to why it didn't work, in words. */
+export async function transfer(conversation: Conversation, name: string, queue: Queue): Promise<string | null> {
+  try {
+    await chat.transfer(conversation.attrs.audience_id ?? "", queue.id);
+  } catch (error) {
+    return texts.transferErrors[error instanceof ActionError ? error.type : ""] ?? texts.failed;
+  }
+  if (route.value.page === "conversation" && route.value.id === conversation.id) navigate({ page: "home" });
+  show(news, texts.transferred(name, queueName(queue)));
+  // The dialog that had the focus is gone.
+  document.getElementById("main")?.focus();
+  return null;
+}
+
+export function queueName({ id, attrs }: Queue): string {
+  return attrs.name ?? id;
+}
+
 export async function hideConversation(id: string): Promise<void> {
   await attempt(() => chat.part(id));
   if (route.value.page === "conversation" && route.value.id === id) navigate({ page: "home" });
@@ -165,12 +205,16 @@ async function attempt(work: () => Promise<unknown>): Promise<void> {
     const type = error instanceof ActionError ? error.type : "";
     // Logging out takes the unanswered with it, which is nobody's problem.
     if (type === "session_closed") return;
-    const text = texts.pickErrors[type] ?? texts.failed;
-    problem.value = text;
-    setTimeout(() => {
-      if (problem.value === text) problem.value = null;
-    }, PROBLEM_SHOWN_MS);
+    show(problem, texts.pickErrors[type] ?? texts.failed);
   }
+}
+
+/** Shows a text for a while. */
+function show(place: Signal<string | null>, text: string): void {
+  place.value = text;
+  setTimeout(() => {
+    if (place.value === text) place.value = null;
+  }, SHOWN_MS);
 }
 
 function leave(): void {

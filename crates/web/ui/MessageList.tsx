@@ -5,13 +5,14 @@ import { hasFiles, messageText, type Conversation, type Message } from "../clien
 import { LinkedText } from "./LinkedText.tsx";
 import { texts } from "./texts.ts";
 import { clockTime, dayName } from "./time.ts";
-import { timeline, type Group, type NameOf, type Side } from "./timeline.ts";
+import { timeline, type Group, type NameOf, type QueueNameOf, type Side } from "./timeline.ts";
 
 export interface MessageListProps {
   conversation: Conversation;
   selfId: string | undefined;
   side: Side;
   nameOf: NameOf;
+  queueNameOf?: QueueNameOf;
   onRetry: (messageId: string) => void;
   onOlder: () => void;
   /** Draws the files of a message that has some. */
@@ -24,7 +25,7 @@ export interface MessageListProps {
 const NEAR_END = 80;
 
 export function MessageList(props: MessageListProps): JSX.Element {
-  const { conversation, selfId, side, nameOf, onRetry, onOlder, renderFiles, children } = props;
+  const { conversation, selfId, side, nameOf, queueNameOf, onRetry, onOlder, renderFiles, children } = props;
   const log = useRef<HTMLDivElement>(null);
   const rows = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
@@ -68,7 +69,7 @@ export function MessageList(props: MessageListProps): JSX.Element {
             </button>
           )}
           {children}
-          {timeline(conversation, selfId, side, nameOf).map((row) => {
+          {timeline(conversation, selfId, side, nameOf, queueNameOf).map((row) => {
             if (row.kind === "day") return <div class="lv-day" key={row.key}>{dayName(row.time)}</div>;
             if (row.kind === "info") return <div class="lv-info" key={row.key}>{row.text}</div>;
             return <MessageGroup key={row.key} group={row} onRetry={onRetry} renderFiles={renderFiles} />;

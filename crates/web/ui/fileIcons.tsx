@@ -1,18 +1,12 @@
 // Owns the icons of files: a sheet of paper, and on it what kind of file it is.
 import type { JSX } from "preact";
 import type { FileKind } from "./fileLook.ts";
-import { icon } from "./icons.tsx";
+import { icon, PictureIcon } from "./icons.tsx";
 
 const SHEET = <path d="M11.5 2.8H6a1.2 1.2 0 0 0-1.2 1.2v12A1.2 1.2 0 0 0 6 17.2h8a1.2 1.2 0 0 0 1.2-1.2V6.5Zm0 0v3.7h3.7" />;
 
 const ICONS: Record<FileKind, ReturnType<typeof icon>> = {
-  picture: icon(
-    <>
-      <rect x="3" y="4" width="14" height="12" rx="1.4" />
-      <path d="m3.5 14 3.7-3.7 2.6 2.5 2.9-3.2 3.8 3.9" />
-      <circle cx="7.3" cy="7.4" r=".7" />
-    </>,
-  ),
+  picture: PictureIcon,
   video: icon(
     <>
       <rect x="3" y="4" width="14" height="12" rx="1.4" />

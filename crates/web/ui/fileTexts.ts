@@ -1,7 +1,8 @@
 // Owns the words about files that both faces share. Apart from the rest, for the widget loads them with the cards.
 
 export const fileTexts = {
-  file: (name: string) => `File: ${name}`,
+  pictures: (count: number) => (count === 1 ? "Picture" : `${count} pictures`),
+  files: (count: number) => `${count} files`,
   download: "Download",
   gone: "No longer available",
   picture: (name: string) => `Picture: ${name}`,

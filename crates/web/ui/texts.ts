@@ -21,6 +21,6 @@ export const texts = {
   ended: "Conversation ended",
   reopened: "Conversation opened again",
   transferredAway: "Transferred to another queue",
-  transferredHere: "Transferred from another queue",
+  transferredHere: (queue = "another queue") => `Transferred from ${queue}`,
   attach: "Send files",
 };

@@ -2,9 +2,10 @@
 import { describe, expect, it } from "vitest";
 import type { Conversation, Message } from "../client/src/state.ts";
 import { duration } from "./time.ts";
-import { spokenText, timeline, type Row, type Side } from "./timeline.ts";
+import { timeline, type Row, type Side } from "./timeline.ts";
 
 const NOON = new Date(2026, 4, 5, 12).getTime() / 1000;
+const QUEUES: Record<string, string> = { orders: "Orders" };
 const TODAY = new Date(NOON * 1000).toDateString();
 
 function message(id: number, userId: string | undefined, content: object, more: Partial<Message> = {}): Message {
@@ -24,7 +25,7 @@ function rows(messages: Message[], side: Side = "agent"): Row[] {
     history: "loaded",
     hasOlder: false,
   };
-  return timeline(conversation, "me", side, (userId, writtenAs) => writtenAs ?? userId ?? "?", TODAY);
+  return timeline(conversation, "me", side, (userId, writtenAs) => writtenAs ?? userId ?? "?", (id) => QUEUES[id], TODAY);
 }
 
 const kinds = (all: Row[]) => all.map(({ kind }) => kind);
@@ -61,18 +62,20 @@ describe("a timeline", () => {
     expect(rows([ended, moved], "customer")).toMatchObject([{ text: "Conversation ended" }]);
   });
 
+  it("tells where a customer was transferred from", () => {
+    const from = (queue_id: string) => message(1, undefined, { queue_id }, { type: "ninchat.com/info/transfer/source" });
+    expect(rows([from("orders"), from("elsewhere")])).toMatchObject([
+      { text: "Transferred from Orders" },
+      { text: "Transferred from another queue" },
+    ]);
+  });
+
   it("doesn't tell people of their own coming", () => {
     const joined = (userId: string) => message(1, undefined, { user_id: userId }, { type: "ninchat.com/info/join" });
     expect(rows([joined("me")])).toEqual([]);
     expect(rows([joined("guest")])).toEqual([]);
     expect(rows([joined("colleague")])).toMatchObject([{ text: "colleague joined" }]);
   });
-});
-
-it("files are shown by name", () => {
-  const files = [{ file_id: "f", file_attrs: { name: "a.png" } }];
-  const sent = message(1, "me", { text: "see", files }, { type: "ninchat.com/file" });
-  expect(spokenText(sent)).toBe("see\nFile: \u2068a.png\u2069");
 });
 
 it.each([

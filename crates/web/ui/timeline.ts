@@ -1,7 +1,5 @@
 // Owns how a conversation's messages are arranged for reading: days, groups by author, quiet lines. Pure.
-import { filesOf, shownName } from "../client/src/files.ts";
-import { isSpeech, messageText, type Conversation, type Message } from "../client/src/state.ts";
-import { fileTexts } from "./fileTexts.ts";
+import { isSpeech, type Conversation, type Message } from "../client/src/state.ts";
 import { texts } from "./texts.ts";
 
 export type Side = "agent" | "customer";
@@ -24,11 +22,15 @@ const GROUP_SECONDS = 300;
 /** What a face calls a member of the conversation; also one whose account has no name. */
 export type NameOf = (userId: string | undefined, writtenAs?: string) => string;
 
+/** What a face calls a queue, if it knows it. */
+export type QueueNameOf = (queueId: string) => string | undefined;
+
 export function timeline(
   conversation: Conversation,
   selfId: string | undefined,
   side: Side,
   nameOf: NameOf,
+  queueNameOf: QueueNameOf = () => undefined,
   today = new Date().toDateString(),
 ): Row[] {
   const rows: Row[] = [];
@@ -36,7 +38,7 @@ export function timeline(
   let day = today;
   for (const message of conversation.messages) {
     if (message.hidden || message.fold) continue;
-    const info = isSpeech(message) ? null : infoText(message, conversation, selfId, side, nameOf);
+    const info = isSpeech(message) ? null : infoText(message, conversation, selfId, side, nameOf, queueNameOf);
     if (!isSpeech(message) && info === null) continue;
     const messageDay = new Date(message.time * 1000).toDateString();
     if (messageDay !== day) rows.push({ kind: "day", key: `day:${messageDay}`, time: message.time });
@@ -63,20 +65,13 @@ export function timeline(
   return rows;
 }
 
-/** A spoken message in words alone, its files by their names. */
-export function spokenText(message: Message): string {
-  const text = messageText(message);
-  // Isolated, so that a name's direction doesn't turn what stands around it.
-  const names = filesOf(message).map(({ attrs }) => fileTexts.file(`\u2068${shownName(attrs)}\u2069`));
-  return [...(text ? [text] : []), ...names].join("\n");
-}
-
 function infoText(
   { type, content }: Message,
   conversation: Conversation,
   selfId: string | undefined,
   side: Side,
   nameOf: NameOf,
+  queueNameOf: QueueNameOf,
 ): string | null {
   const userId = typeof content.user_id === "string" ? content.user_id : undefined;
   const named = typeof content.user_name === "string" ? content.user_name : undefined;
@@ -95,7 +90,7 @@ function infoText(
     case "ninchat.com/info/channel":
       return channelInfo(content);
     case "ninchat.com/info/transfer/source":
-      return texts.transferredHere;
+      return texts.transferredHere(typeof content.queue_id === "string" ? queueNameOf(content.queue_id) : undefined);
     case "ninchat.com/info/transfer/target":
       return texts.transferredAway;
     case "ninchat.com/metadata":

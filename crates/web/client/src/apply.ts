@@ -106,7 +106,7 @@ function applyOwnUser(state: State, own: OwnUser): State {
   const queues: Record<string, Queue> = {};
   for (const [id, entry] of Object.entries(own.user_queues ?? {})) {
     queues[id] = {
-      ...(state.queues[id] ?? { waiting: [] }),
+      ...(state.queues[id] ?? { waiting: [], transferIds: [] }),
       id,
       attrs: entry.queue_attrs,
       position: entry.queue_position,
@@ -164,6 +164,7 @@ function applyQueue(state: State, event: EventOf<"queue_joined" | "queue_found" 
   if (event.queue_position !== undefined) change.position = event.queue_position;
   if (event.queue_time !== undefined) change.firstSince = now - event.queue_time;
   if (event.levee_waiting) change.waiting = event.levee_waiting;
+  if (event.queue_settings) change.transferIds = stringsOf(event.queue_settings.transfer_queue_ids);
   if (!length) {
     change.firstSince = undefined;
     change.waiting = [];
@@ -172,7 +173,7 @@ function applyQueue(state: State, event: EventOf<"queue_joined" | "queue_found" 
 }
 
 function patchQueue(state: State, id: string, change: Partial<Queue>): State {
-  const queue = state.queues[id] ?? { id, attrs: {}, member: false, waiting: [] };
+  const queue = state.queues[id] ?? { id, attrs: {}, member: false, waiting: [], transferIds: [] };
   return { ...state, queues: { ...state.queues, [id]: { ...queue, ...change } } };
 }
 
@@ -271,6 +272,11 @@ function withoutPosition(queue: Queue): Queue {
 
 function mapValues<T, R>(record: Record<string, T>, change: (value: T) => R): Record<string, R> {
   return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
+}
+
+/** Operators write settings as they like, so nothing is believed of their shape. */
+function stringsOf(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((item) => typeof item === "string") : [];
 }
 
 function isObject(value: unknown): value is Metadata {

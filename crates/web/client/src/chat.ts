@@ -108,6 +108,11 @@ export class Chat {
     else this.typing.stop(channelId);
   }
 
+  /** Sends a customer on to another queue; the conversation with them is over. */
+  transfer(audienceId: string, queueId: string): Promise<Reply> {
+    return this.call("transfer_audience", { audience_id: audienceId, queue_id: queueId });
+  }
+
   end(channelId: string): Promise<Reply> {
     return this.call("update_channel", { channel_id: channelId, channel_attrs: { closed: true } });
   }

@@ -59,6 +59,8 @@ export interface Queue {
   /** Since when the first in line waits, in seconds of this machine's clock. */
   firstSince?: number;
   waiting: WaitingAudience[];
+  /** The queues that its customers may be transferred to. */
+  transferIds: string[];
 }
 
 export interface State {

@@ -37,6 +37,12 @@ export interface QueueAttrs {
   capacity?: number;
 }
 
+/** What a queue's members know of how it is set. */
+export interface QueueSettings {
+  /** Where its customers may be transferred to. */
+  transfer_queue_ids?: string[];
+}
+
 export interface RealmAttrs {
   name?: string;
 }
@@ -86,6 +92,7 @@ interface ChannelDescription {
 interface QueueDescription {
   queue_id: string;
   queue_attrs: QueueAttrs;
+  queue_settings?: QueueSettings;
   queue_position?: number;
   queue_time?: number;
   realm_id?: string;
@@ -198,6 +205,7 @@ export interface ActionParams {
   update_queue: { queue_id: string; queue_attrs: Partial<QueueAttrs> };
   request_audience: { queue_id: string; audience_metadata?: Metadata };
   accept_audience: { queue_id: string; audience_id?: string };
+  transfer_audience: { audience_id: string; queue_id: string };
   send_message: { channel_id: string; message_type: string };
   load_history: {
     channel_id: string;
