@@ -37,7 +37,8 @@ pub(crate) fn run(repo: &Repo) -> Result<()> {
     let mut plain = Running::start(&levee, repo.scratch("browser")?, &[])?;
     // By another name the same server is another origin to a browser.
     let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    let (listen, origin) = (format!("--listen=127.0.0.1:{port}"), format!("--files-origin=http://localhost:{port}"));
+    let (listen, origin) =
+        (format!("--listen=127.0.0.1:{port}"), format!("--files-origin=http://localhost:{port}"));
     let mut apart = Running::start(&levee, repo.scratch("browser-apart")?, &[&listen, &origin])?;
     let mut outcome = play(repo, &chromium, &screenshots, &mut plain, &mut apart);
     for demo in [plain, apart] {
