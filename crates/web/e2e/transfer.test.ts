@@ -12,9 +12,9 @@ test("an agent transfers a customer to another queue", async ({ browser, colorSc
     const server = page.connectToServer();
     page.onMessage((frame) => {
       const text = frame.toString();
-      if (!isAstray || !text.includes('"transfer_audience"')) return server.send(frame);
-      isAstray = false;
-      server.send(JSON.stringify({ ...(JSON.parse(text) as object), queue_id: "00nowhere" }));
+      const isMeant = isAstray && text.includes('"transfer_audience"');
+      server.send(isMeant ? JSON.stringify({ ...(JSON.parse(text) as object), queue_id: "00nowhere" }) : frame);
+      if (isMeant) isAstray = false;
     });
   });
   await meet(visitor, agent);
