@@ -127,7 +127,17 @@ impl Hub {
         }
         let Part { answer, stream: sought, brought } = match action {
             Action::Identity(action) => self.bring_to_identity(action, user, realms, secret).await?,
-            _ => match named_in(action) {
+            Action::Session(_)
+            | Action::User(_)
+            | Action::Realm(_)
+            | Action::Queue(_)
+            | Action::Conversation(_)
+            | Action::File(_)
+            | Action::Video(_)
+            | Action::Access(_)
+            | Action::Key(_)
+            | Action::Webhook(_)
+            | Action::Member(_) => match named_in(action) {
                 Some((send, name)) => self.bring_peer(send, name, user, realms).await?,
                 None => self.bring(action, user, secret).await?,
             },

@@ -31,6 +31,8 @@ enum Question<'a> {
     Grant(Pass<'a>),
     /// Whether the user who acts may read the message that a file came with.
     Reads(&'a Id),
+    /// How far the user who acts has read a channel.
+    Reading(&'a Id),
     /// What encrypted metadata says, and what answers to a site's questions come to.
     Asking(Asking<'a>),
     /// Whether its owner may have one more of what it makes: one's own, or something of a realm.
@@ -134,8 +136,8 @@ fn question(action: &Action) -> Option<Question<'_>> {
                 let again = matches!(update.channel_attrs.suspended, Some(None | Some(false)));
                 again.then_some(Question::Quota(Thing::Channels, None))
             }
-            ConversationAction::DescribeChannel(_)
-            | ConversationAction::DeleteChannel(_)
+            ConversationAction::DescribeChannel(describe) => Some(Question::Reading(&describe.channel_id)),
+            ConversationAction::DeleteChannel(_)
             | ConversationAction::PartChannel(_)
             | ConversationAction::UpdateDialogue(_)
             | ConversationAction::UpdateMessage(_)
@@ -213,6 +215,7 @@ impl Hub {
                 let file = self.about_file(file).await?;
                 Some(Found::Reads(self.reads_file(&file, user).await?))
             }
+            Some(Question::Reading(channel)) => Some(Found::Reading(self.reading(channel, user).await?)),
             Some(Question::Quota(thing, realm)) => {
                 self.reserve(thing, realm, user, stream, secret).await?.map(Found::Reserved)
             }

@@ -13,6 +13,7 @@ mod entity;
 pub mod files;
 mod find_out;
 mod follow;
+mod highlights;
 mod history;
 mod hooks;
 pub mod hub;

@@ -25,7 +25,7 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 /// The version of what nodes say to each other: letters, and what is stored for other nodes to read.
-pub const SPEAKS: u32 = 3;
+pub const SPEAKS: u32 = 4;
 
 /// How long the last letters of a node that stops may take.
 const LAST_LETTERS: Duration = Duration::from_millis(50);

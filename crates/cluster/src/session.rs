@@ -7,7 +7,6 @@ mod birth;
 mod connection;
 mod gather;
 mod held;
-mod highlights;
 mod lane;
 mod park;
 mod save;

@@ -41,6 +41,8 @@ pub enum Found {
     Refused(Box<Rejection>),
     /// Whether the user may read the message that a file came with.
     Reads(bool),
+    /// How far the user has read a conversation.
+    Reading(Reading),
     /// Something that is about to be made was reserved in an account.
     Reserved(Reservation),
     /// How many there may be.
@@ -91,6 +93,7 @@ impl std::fmt::Debug for Found {
             Self::Icon(..) => "Icon",
             Self::Refused(_) => "Refused",
             Self::Reads(_) => "Reads",
+            Self::Reading(_) => "Reading",
             Self::Reserved(_) => "Reserved",
             Self::Limit(_) => "Limit",
         })
@@ -133,6 +136,14 @@ impl Found {
         }
     }
 
+    /// How far the user has read a conversation.
+    pub fn reading(&self) -> Option<&Reading> {
+        match self {
+            Self::Reading(reading) => Some(reading),
+            _ => None,
+        }
+    }
+
     /// What was reserved.
     pub fn reserved(&self) -> Option<&Reservation> {
         match self {
@@ -163,6 +174,23 @@ impl Found {
             Self::Granted(granted) => Some(granted),
             _ => None,
         }
+    }
+}
+
+/// How far a user has read a conversation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    /// The last record that was read, if any.
+    pub read: Option<u64>,
+    /// Whether something after that has one of the user's words.
+    pub highlighted: bool,
+}
+
+impl Reading {
+    /// What is told of a conversation with this last message; nothing if that was read.
+    pub fn status(self, last: u64) -> Option<&'static str> {
+        let unread = self.read.is_none_or(|read| read < last);
+        unread.then_some(if self.highlighted { "highlight" } else { "unread" })
     }
 }
 

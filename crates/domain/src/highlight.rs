@@ -1,6 +1,7 @@
 //! Words that a user wants to be told of when somebody writes them: the settings `highlight` and `highlight_name`.
 
 use levee_proto::Object;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// How many words count.
@@ -9,10 +10,10 @@ const WORDS: usize = 100;
 const LOOKED_AT: usize = 4096;
 
 /// A user's words.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Words(Vec<Word>);
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Word {
     /// In small letters.
     text: String,

@@ -199,7 +199,19 @@ impl Machine for Queue {
             Input::Action(actor, Action::Queue(action), _) => self.act(at, &actor, action)?,
             Input::Action(actor, Action::Member(action), _) => self.manage(at, &actor, action)?,
             Input::Action(actor, Action::Video(VideoAction::DiscoverJitsi(_)), _) => self.room(at, &actor)?,
-            Input::Action(..) => return Err(Rejection::new(ErrorType::ActionNotSupported)),
+            Input::Action(
+                _,
+                Action::Session(_)
+                | Action::User(_)
+                | Action::Identity(_)
+                | Action::Realm(_)
+                | Action::Conversation(_)
+                | Action::File(_)
+                | Action::Access(_)
+                | Action::Key(_)
+                | Action::Webhook(_),
+                _,
+            ) => return Err(Rejection::new(ErrorType::ActionNotSupported)),
             Input::Order(order) => self.obey(at, order),
         };
         if !step.records.is_empty() {

@@ -124,7 +124,18 @@ impl Machine for Realm {
                 self.keep_keys(at, &actor, action, &payload)
             }
             Input::Action(actor, Action::Webhook(action), _) => self.keep_webhooks(at, &actor, action),
-            Input::Action(..) => Err(Rejection::new(ErrorType::ActionNotSupported)),
+            Input::Action(
+                _,
+                Action::Session(_)
+                | Action::User(_)
+                | Action::Identity(_)
+                | Action::Queue(_)
+                | Action::Conversation(_)
+                | Action::File(_)
+                | Action::Video(_)
+                | Action::Access(_),
+                _,
+            ) => Err(Rejection::new(ErrorType::ActionNotSupported)),
             Input::Order(RealmOrder::QueueDeleted { queue }) if self.queues.contains(&queue) => {
                 let gone = AccountOrder::Gone { ids: vec![queue.clone()], seq: at.seq + 1 };
                 let mut step = Step::record(RealmRecord::QueueRemoved { queue });

@@ -243,7 +243,14 @@ impl Machine for User {
                     Action::Identity(action) => self.act_on_identity(at, &actor, action)?,
                     Action::Access(action) => self.access(at, &actor, action)?,
                     Action::Key(action) => self.keep_keys(at, &actor, action, &payload)?,
-                    _ => return Err(Rejection::new(ErrorType::ActionNotSupported)),
+                    Action::Session(_)
+                    | Action::Realm(_)
+                    | Action::Queue(_)
+                    | Action::Conversation(_)
+                    | Action::File(_)
+                    | Action::Video(_)
+                    | Action::Webhook(_)
+                    | Action::Member(_) => return Err(Rejection::new(ErrorType::ActionNotSupported)),
                 }
             }
             Input::Order(order) => self.obey(at, order)?,

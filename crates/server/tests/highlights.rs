@@ -133,3 +133,48 @@ async fn a_dialogue_is_highlighted_until_it_is_made_visible_or_read() {
     })
     .await;
 }
+
+/// Waits until a channel is described to somebody with this status.
+async fn until_described(to: &Person, channel: &str, wanted: impl Into<Value>) {
+    let wanted = wanted.into();
+    loop {
+        let found = to.ask("describe_channel", json!({"channel_id": channel})).await.unwrap();
+        assert_eq!(found.name(), "channel_found");
+        if found["channel_status"] == wanted {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_asks_for_a_channel_is_told_what_they_have_not_read_there() {
+    within(LIMIT, async {
+        let server = Server::start().await;
+        let (ann, ben) = (server.user("ann").await, server.user("ben").await);
+        let cleo = server.user("cleo").await;
+        let channel = ann.create_channel(json!({})).await.unwrap();
+        let to = Target::Channel(channel.clone());
+        until_described(&ben, &channel, Value::Null).await;
+        ben.join_channel(&channel).await.unwrap();
+        until_described(&ben, &channel, Value::Null).await;
+        ann.send_text(&to, "hello").await.unwrap();
+        until_described(&ben, &channel, "unread").await;
+        ben.ask("update_user", json!({"user_settings": {"highlight": ["lamp"]}})).await.unwrap();
+        until_described(&ben, &channel, "unread").await;
+        let last = ann.send_text(&to, "a lamp").await.unwrap();
+        until_described(&ben, &channel, "highlight").await;
+        // Another session of the same user has read it.
+        let again = server.open(login("ben@example.org", "secret-ben"), Options::default()).await;
+        read(&again, json!({"channel_id": channel}), &last).await;
+        until_described(&ben, &channel, Value::Null).await;
+        until_described(&ann, &channel, "unread").await;
+        // Who only looks from outside has nothing to read.
+        cleo.ask("update_user", json!({"user_settings": {"highlight": ["lamp"]}})).await.unwrap();
+        until_described(&cleo, &channel, Value::Null).await;
+        for absent in ["00absent0000000000", "", "x"] {
+            let asked = cleo.ask("describe_channel", json!({"channel_id": absent})).await;
+            assert_eq!(refused(asked), "channel_not_found");
+        }
+    })
+    .await;
+}

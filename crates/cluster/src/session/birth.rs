@@ -4,6 +4,7 @@ use super::gather::Purpose;
 use super::{Birth, Following, SessionActor, Unheard};
 use crate::letter::Attached;
 use actix::prelude::*;
+use levee_domain::found::Reading;
 use levee_domain::user::{Entered, FOLLOWS, READ};
 use levee_domain::view::{Kind, Stream};
 use levee_proto::{ErrorType, Id, Object, Rejection, Text, events};
@@ -172,8 +173,7 @@ impl Belongings {
         let last = summary.remove("$last_message").and_then(|value| value.as_u64());
         let peer = summary.remove("$peer");
         summary.remove("$visible");
-        let status = if highlighted { "highlight" } else { "unread" };
-        let unread = last.is_some_and(|last| read.is_none_or(|read| read < last));
+        let status = last.and_then(|last| Reading { read, highlighted }.status(last));
         match stream.kind {
             // Nobody follows a file.
             levee_domain::Kind::User | levee_domain::Kind::File => {}
@@ -188,13 +188,13 @@ impl Belongings {
             }
             levee_domain::Kind::Conversation => match peer.as_ref().and_then(Value::as_str) {
                 Some(peer) => {
-                    if unread {
+                    if let Some(status) = status {
                         summary.entry("dialogue_status").or_insert_with(|| status.into());
                     }
                     self.dialogues.insert(peer.to_owned(), Value::Object(summary));
                 }
                 None => {
-                    if unread {
+                    if let Some(status) = status {
                         summary.insert("channel_status".into(), status.into());
                     }
                     self.channels.insert(id, Value::Object(summary));

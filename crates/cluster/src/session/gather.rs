@@ -109,7 +109,9 @@ impl SessionActor {
     /// All have answered: what is unread is looked through, if the user wants that.
     fn complete(&mut self, gather: Gather, ctx: &mut Context<Self>) {
         let unread = match &gather.purpose {
-            Purpose::Created { user, .. } | Purpose::Found { user } => self.unread(user, &gather.got),
+            Purpose::Created { user, .. } | Purpose::Found { user } => {
+                self.hub.unread(&self.user, user, &gather.got, |id| self.read.get(id).copied())
+            }
             Purpose::Queues { .. } => None,
         };
         let Some(unread) = unread else { return self.tell_gathered(gather, &HashSet::new(), ctx) };

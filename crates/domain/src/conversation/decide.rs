@@ -48,7 +48,9 @@ impl Conversation {
             // What one may not see looks absent.
             _ if !channel || self.is_hidden_from(standing) => Err(Self::absent(at.id)),
             ConversationAction::DescribeChannel(_) => {
-                Ok(Step::emit(Answer::event(&views::found(self, at, &actor.user, standing))))
+                let mut found = views::found(self, at, &actor.user, standing);
+                found.channel_status = self.status(actor).map(Into::into);
+                Ok(Step::emit(Answer::event(&found)))
             }
             ConversationAction::UpdateChannel(update) => {
                 if standing < Standing::Operator {
@@ -373,6 +375,10 @@ impl Conversation {
             | ConversationOrder::MayUpload { .. } => Step::nothing(),
             ConversationOrder::Reads { file, user } => {
                 Step::emit(Emit::Answer(Answer::Value(json!(self.reads(at, &file, &user)))))
+            }
+            ConversationOrder::Glimpse { user } => {
+                let summary = self.glance(at, &user).summary;
+                Step::emit(Emit::Answer(Answer::Value(Value::Object(summary))))
             }
             order @ (ConversationOrder::Uploading(_) | ConversationOrder::TakeFile { .. }) => {
                 self.obey_about_uploads(at, order)

@@ -2,6 +2,7 @@
 
 use super::records::ConversationRecord;
 use super::{Conversation, Decision, Form, views};
+use crate::found::Found;
 use crate::machine::{Actor, Answer, Emit, Moment, Step};
 use crate::rights::Standing;
 use crate::view::roles::{self, Roles};
@@ -16,6 +17,13 @@ pub(super) fn is_followable(attrs: &ChannelAttrs) -> Option<u64> {
 }
 
 impl Conversation {
+    /// What a member has not read of it, if something.
+    pub(super) fn status(&self, actor: &Actor) -> Option<&'static str> {
+        let (last, _) = self.last_message.filter(|_| self.members.contains_key(&actor.user))?;
+        let reading = actor.found.as_ref().and_then(Found::reading)?;
+        reading.status(last)
+    }
+
     /// What one who looks from outside is to the channel.
     pub(super) fn onlooker(&self) -> Roles {
         match is_followable(&self.attrs) {

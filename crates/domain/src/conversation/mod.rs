@@ -193,7 +193,18 @@ impl Machine for Conversation {
             Input::Action(actor, Action::Member(action), _) => self.manage(at, &actor, action)?,
             Input::Action(actor, Action::Video(VideoAction::DiscoverJitsi(_)), _) => self.room(at, &actor)?,
             Input::Action(actor, Action::Access(action), _) => self.access(at, &actor, action)?,
-            Input::Action(..) => return Err(Rejection::new(ErrorType::ActionNotSupported)),
+            Input::Action(
+                _,
+                Action::Session(_)
+                | Action::User(_)
+                | Action::Identity(_)
+                | Action::Realm(_)
+                | Action::Queue(_)
+                | Action::File(_)
+                | Action::Key(_)
+                | Action::Webhook(_),
+                _,
+            ) => return Err(Rejection::new(ErrorType::ActionNotSupported)),
             Input::Order(ConversationOrder::Sendable { digest, by }) => self.sendable(at, &digest, &by)?,
             Input::Order(ConversationOrder::Customer { digest }) => self.tell_customer(at, &digest)?,
             Input::Order(ConversationOrder::MayUpload { user, in_dialogue }) => {

@@ -139,6 +139,11 @@ pub enum ConversationOrder {
         /// Who.
         user: Id,
     },
+    /// Say what a session is told of the conversation when it begins.
+    Glimpse {
+        /// Whose session.
+        user: Id,
+    },
     /// Tell a file whether a message has it.
     HasFile {
         /// Which.

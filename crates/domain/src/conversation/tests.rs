@@ -1,4 +1,5 @@
 use super::*;
+use crate::found::{Found, Reading};
 use crate::machine::{Answer, Due, Emit, Step};
 use crate::table::{Given, ID, Table, forwards, refused};
 use crate::view::{Stream, To, roles};
@@ -308,4 +309,32 @@ fn opening_twice_opens_once() {
         )
         .unwrap();
     assert_eq!(table.entity.seq, seq);
+}
+
+#[test]
+fn a_member_is_told_what_is_unread_and_nobody_else_is() {
+    let mut table = channel(json!({"name": "x"}));
+    let status = |table: &mut Table<Conversation>, user: &str, reading: Option<Reading>| {
+        table.found = reading.map(Found::Reading);
+        let step = table.act(user, "describe_channel", json!({"channel_id": ID}), &[]).unwrap();
+        let [Emit::Answer(Answer::Event(body))] = &step.emits[..] else { panic!("{step:?}") };
+        serde_json::from_str::<Value>(body.header()).unwrap()["channel_status"].clone()
+    };
+    let read = |read: Option<u64>, highlighted: bool| Some(Reading { read, highlighted });
+    assert_eq!(status(&mut table, "member", read(None, false)), Value::Null, "nobody has written");
+    table.found = None;
+    let message = json!({"channel_id": ID, "message_type": "ninchat.com/text"});
+    table.act("owner", "send_message", message, &[r#"{"text":"x"}"#]).unwrap();
+    let last = table.entity.seq;
+    for (user, reading, expected) in [
+        ("member", read(None, false), json!("unread")),
+        ("member", read(Some(last - 1), false), json!("unread")),
+        ("member", read(Some(last - 1), true), json!("highlight")),
+        ("member", read(Some(last), true), Value::Null),
+        ("owner", read(None, false), json!("unread")),
+        ("stranger", read(None, true), Value::Null),
+        ("member", None, Value::Null),
+    ] {
+        assert_eq!(status(&mut table, user, reading), expected, "{user} {reading:?}");
+    }
 }

@@ -74,7 +74,21 @@ impl Machine for File {
     fn decide(&self, at: &Moment<'_>, input: Input<FileOrder>) -> Decision {
         match input {
             Input::Action(actor, Action::File(FileAction::DescribeFile(_)), _) => self.describe(at, &actor),
-            Input::Action(..) => Err(Rejection::new(ErrorType::ActionNotSupported)),
+            Input::Action(
+                _,
+                Action::Session(_)
+                | Action::User(_)
+                | Action::Identity(_)
+                | Action::Realm(_)
+                | Action::Queue(_)
+                | Action::Conversation(_)
+                | Action::Video(_)
+                | Action::Access(_)
+                | Action::Key(_)
+                | Action::Webhook(_)
+                | Action::Member(_),
+                _,
+            ) => Err(Rejection::new(ErrorType::ActionNotSupported)),
             Input::Order(order) => self.obey(at, order),
         }
     }

@@ -3,6 +3,7 @@
 use super::records::{Entrance, NewUser, Proof, UserOrder, UserRecord};
 use super::{MAX_SESSIONS, Presence, SESSIONS, User, presence};
 use crate::access::AccessType;
+use crate::highlight::Words;
 use crate::machine::{Actor, Answer, Claim, Command, Emit, Moment, Step};
 use crate::puppet::Puppet;
 use crate::settings;
@@ -322,6 +323,11 @@ impl User {
                 return Err(Rejection::new(ErrorType::UserNotFound).about("user_id", at.id));
             }
             UserOrder::Card => Step::emit(Emit::Answer(Answer::Value(self.card_and_puppet()))),
+            UserOrder::Reading { conversation } => {
+                let words = Words::of(&self.settings, self.attrs.name.as_deref());
+                let read = self.read.get(&conversation);
+                Step::emit(Emit::Answer(Answer::Value(json!((read, words)))))
+            }
             UserOrder::Reach { identity, by, realms } => {
                 if !self.is_reached(&identity, by == *at.id, &realms) {
                     return Err(Rejection::new(ErrorType::UserNotFound).about("user_id", at.id));

@@ -125,6 +125,11 @@ pub enum UserOrder {
     },
     /// Answer what others may know of the user.
     Card,
+    /// Answer how far the user has read a conversation, and which words highlight.
+    Reading {
+        /// Which.
+        conversation: Id,
+    },
     /// Somebody writes to one of the user's identities: answers what they may know of the user, if they may know
     /// whose it is.
     Reach {
