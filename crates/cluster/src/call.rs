@@ -108,6 +108,10 @@ impl Hub {
             | Action::Realm(RealmAction::CreateQueue(_) | RealmAction::DescribeRealmQueues(_)) => {
                 return needs_session();
             }
+            // The channel is there a moment later, and answers by itself.
+            Action::Realm(RealmAction::CreateRealm(create)) if create.channel_attrs.is_some() => {
+                return needs_session();
+            }
             Action::User(UserAction::CreateUser(_)) => Stream::user(&new()),
             Action::Conversation(ConversationAction::CreateChannel(_)) => Stream::conversation(&new()),
             Action::Realm(RealmAction::CreateRealm(_)) => Stream::realm(&new()),

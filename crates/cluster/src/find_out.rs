@@ -35,6 +35,8 @@ enum Question<'a> {
     Reading(&'a Id),
     /// What encrypted metadata says, and what answers to a site's questions come to.
     Asking(Asking<'a>),
+    /// Whether somebody may have one more realm, and one more channel with it.
+    Realm(bool),
     /// Whether its owner may have one more of what it makes: one's own, or something of a realm.
     Quota(Thing, Option<&'a Id>),
     /// How many members a queue may have.
@@ -70,7 +72,7 @@ fn question(action: &Action) -> Option<Question<'_>> {
         | Action::Access(_) => None,
         Action::File(FileAction::DescribeFile(of)) => Some(Question::Reads(&of.file_id)),
         Action::Realm(action) => match action {
-            RealmAction::CreateRealm(_) => Some(Question::Quota(Thing::Realms, None)),
+            RealmAction::CreateRealm(create) => Some(Question::Realm(create.channel_attrs.is_some())),
             RealmAction::CreateQueue(create) => Some(Question::Quota(Thing::Queues, Some(&create.realm_id))),
             RealmAction::DescribeRealm(_)
             | RealmAction::DescribeRealmQueues(_)
@@ -217,7 +219,11 @@ impl Hub {
             }
             Some(Question::Reading(channel)) => Some(Found::Reading(self.reading(channel, user).await?)),
             Some(Question::Quota(thing, realm)) => {
-                self.reserve(thing, realm, user, stream, secret).await?.map(Found::Reserved)
+                let reserved = self.reserve(thing, realm, user, stream, secret).await?;
+                reserved.map(|reservation| Found::Reserved(vec![reservation]))
+            }
+            Some(Question::Realm(with_channel)) => {
+                Some(Found::Reserved(self.reserve_realm(user, stream, with_channel).await?))
             }
             Some(Question::QueueMembers) => Some(Found::Limit(self.shared.options.quotas.queue_members)),
             Some(Question::Asking(Asking { metadata, secure, site })) => {

@@ -6,6 +6,7 @@ use crate::letter::{Act, Job};
 use levee_domain::account::{AccountOrder, Reservation, Thing};
 use levee_domain::found::Found;
 use levee_domain::machine::Machine;
+use levee_domain::realm::first_channel;
 use levee_domain::rights::Right;
 use levee_domain::view::Stream;
 use levee_proto::{ErrorType, Id, Rejection, ids};
@@ -45,6 +46,31 @@ impl Hub {
         Ok(Some(Reservation { owner, id }))
     }
 
+    /// Reserves a realm that a user is about to make, and its first channel if there is to be one.
+    ///
+    /// # Errors
+    /// As [`Hub::reserve`] has it; then nothing is reserved.
+    pub(crate) async fn reserve_realm(
+        self: &Rc<Self>,
+        user: &Id,
+        realm: &Stream,
+        with_channel: bool,
+    ) -> Result<Vec<Reservation>, Rejection> {
+        let channel = with_channel.then(|| Stream::conversation(&first_channel(&realm.id)));
+        let wanted = [(Thing::Realms, Some(realm)), (Thing::Channels, channel.as_ref())];
+        let mut reserved = Vec::new();
+        for (thing, stream) in wanted.into_iter().filter_map(|(thing, stream)| Some((thing, stream?))) {
+            match self.reserve(thing, None, user, stream, Id::default).await {
+                Ok(reservation) => reserved.extend(reservation),
+                Err(refusal) => {
+                    self.free_all(&reserved);
+                    return Err(refusal);
+                }
+            }
+        }
+        Ok(reserved)
+    }
+
     /// Who owns a realm in which a user may make things.
     async fn owner_of_realm(&self, realm: &Id, user: &Id) -> Result<Option<Id>, Rejection> {
         if ids::shard(realm).is_none() {
@@ -59,7 +85,11 @@ impl Hub {
 
     /// Frees what was reserved for an action that was refused.
     pub(crate) fn free(self: &Rc<Self>, act: &Act) {
-        if let Some(Reservation { owner, id }) = act.actor.found.as_ref().and_then(Found::reserved) {
+        self.free_all(act.actor.found.as_ref().map(Found::reserved).unwrap_or_default());
+    }
+
+    fn free_all(self: &Rc<Self>, reserved: &[Reservation]) {
+        for Reservation { owner, id } in reserved {
             let order = AccountOrder::Free { id: id.clone() }.of_user();
             self.route(Stream::user(owner), Job::Tell(order));
         }

@@ -43,8 +43,8 @@ pub enum Found {
     Reads(bool),
     /// How far the user has read a conversation.
     Reading(Reading),
-    /// Something that is about to be made was reserved in an account.
-    Reserved(Reservation),
+    /// What is about to be made was reserved in an account.
+    Reserved(Vec<Reservation>),
     /// How many there may be.
     Limit(u64),
 }
@@ -145,10 +145,10 @@ impl Found {
     }
 
     /// What was reserved.
-    pub fn reserved(&self) -> Option<&Reservation> {
+    pub fn reserved(&self) -> &[Reservation] {
         match self {
-            Self::Reserved(reservation) => Some(reservation),
-            _ => None,
+            Self::Reserved(reservations) => reservations,
+            _ => &[],
         }
     }
 

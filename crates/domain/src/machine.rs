@@ -271,15 +271,41 @@ impl Emit {
         Some(Self::tell(master, command, &*entry_after(it, at, records, puppet)?))
     }
 
+    /// Answers such a command by which the puppet came into two things, in one: `first` tells of the other.
+    pub fn entered_both<M: Machine>(
+        it: &M,
+        at: &Moment<'_>,
+        records: &[M::Record],
+        (master, puppet): (&Id, &Id),
+        command: &Command,
+        first: Value,
+    ) -> Option<Self> {
+        let second = header(&*entry_after(it, at, records, puppet)?);
+        Some(Self::tell_header(master, command, &Value::Array(vec![first, second])))
+    }
+
     fn tell(user: &Id, command: &Command, body: &Body) -> Self {
-        let event: Value = serde_json::from_str(body.header()).unwrap_or_default();
+        Self::tell_header(user, command, &header(body))
+    }
+
+    fn tell_header(user: &Id, command: &Command, event: &Value) -> Self {
         let order = serde_json::json!({"Told": {"command": command, "event": event}});
         Self::Forward(Stream::user(user), order)
     }
 }
 
+/// An event's header.
+pub(crate) fn header(body: &Body) -> Value {
+    serde_json::from_str(body.header()).unwrap_or_default()
+}
+
 /// What somebody sees who comes into something by its next records.
-fn entry_after<M: Machine>(it: &M, at: &Moment<'_>, records: &[M::Record], user: &Id) -> Option<Arc<Body>> {
+pub(crate) fn entry_after<M: Machine>(
+    it: &M,
+    at: &Moment<'_>,
+    records: &[M::Record],
+    user: &Id,
+) -> Option<Arc<Body>> {
     let mut after = it.clone();
     for (seq, record) in (at.seq + 1..).zip(records) {
         after.apply(seq, at.now, record);

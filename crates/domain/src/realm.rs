@@ -13,6 +13,7 @@ mod visits;
 mod webhook_log;
 mod webhooks;
 
+pub use decide::first_channel;
 pub use records::{RealmOrder, RealmRecord};
 pub use sites::SitePut;
 pub use tags::Tags;

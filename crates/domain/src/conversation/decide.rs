@@ -12,7 +12,7 @@ use crate::schedule;
 use crate::view::{Stream, To};
 use bytes::Bytes;
 use levee_proto::actions::conversation::{SendMessage, UpdateDialogue};
-use levee_proto::attrs::{ChannelAttrs, ChannelMemberAttrs, DialogueMemberAttrsPatch, UserAttrs, Writable};
+use levee_proto::attrs::{ChannelAttrs, DialogueMemberAttrsPatch, UserAttrs, Writable};
 use levee_proto::{ConversationAction, ErrorType, Id, Rejection, ids, messages};
 use serde_json::{Value, json};
 
@@ -94,63 +94,6 @@ impl Conversation {
                 Ok(self.part(at, &actor.user, false))
             }
         }
-    }
-
-    fn create(
-        &self,
-        at: &Moment<'_>,
-        actor: &Actor,
-        create: levee_proto::actions::conversation::CreateChannel,
-    ) -> Decision {
-        if self.form != Form::Absent {
-            return Err(Rejection::new(ErrorType::Internal).because("the id is taken"));
-        }
-        let mut attrs = ChannelAttrs::default();
-        if let Some(patch) = &create.channel_attrs {
-            patch.check(|writable| matches!(writable, Writable::Initially | Writable::Operator))?;
-            if patch.audience.is_some() {
-                return Err(Rejection::denied().because("audience is an attribute of create_audience"));
-            }
-            attrs = terms::changed(&attrs, patch, at.now)?;
-        }
-        attrs.owner_id = Some(actor.user.clone());
-        if let Some(realm_id) = &create.realm_id {
-            let absent = || Rejection::new(ErrorType::RealmNotFound).about("realm_id", realm_id);
-            let realm = at.realm.filter(|realm| realm.exists()).ok_or_else(absent)?;
-            match realm.standing(&actor.user) {
-                Standing::Stranger => return Err(absent()),
-                standing if standing < Standing::Operator => {
-                    return Err(Rejection::denied().about("realm_id", realm_id));
-                }
-                _ => attrs.owner_id = realm.attrs.owner_id.clone(),
-            }
-        }
-        let member = Member {
-            user: (*actor.card).clone(),
-            puppet: Puppet::shown(actor.puppet.as_ref(), attrs.owner_id.as_ref()),
-            attrs: ChannelMemberAttrs {
-                operator: Some(true),
-                since: Some(at.now / 1_000_000),
-                ..Default::default()
-            },
-            ..Member::default()
-        };
-        let members = vec![(actor.user.clone(), member)];
-        let keep = || schedule::keep(attrs.schedule.as_ref(), &mut attrs.closed, at.now);
-        let timer = attrs.schedule.is_some().then(keep).transpose()?;
-        let record = ConversationRecord::Opened {
-            realm: create.realm_id,
-            attrs,
-            members,
-            metadata: None,
-            accepted: 0,
-            share: None,
-            request: None,
-        };
-        let mut step = Step::record(record).and(joined(at, &actor.user, actor.command()));
-        step.emits.extend(actor.enters(self, at, &step.records));
-        step.emits.extend(timer);
-        Ok(step)
     }
 
     pub(super) fn part(&self, at: &Moment<'_>, user: &Id, removed: bool) -> Step<ConversationRecord> {
@@ -358,6 +301,7 @@ impl Conversation {
     pub(super) fn obey(&self, at: &Moment<'_>, order: ConversationOrder) -> Step<ConversationRecord> {
         match order {
             ConversationOrder::Open(opening) => self.open(at, opening),
+            ConversationOrder::Begin(beginning) => self.begin(at, beginning),
             ConversationOrder::Asked(asked) => self.asked(asked),
             ConversationOrder::Replay(hook) => Step::emit(Emit::Hook(hook)),
             ConversationOrder::Erase => self.erased(at),

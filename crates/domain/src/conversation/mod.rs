@@ -3,6 +3,7 @@
 mod access;
 mod account;
 mod audience;
+mod beginning;
 mod course;
 mod customers;
 mod decide;
@@ -28,6 +29,7 @@ mod transfer;
 mod uploads;
 mod views;
 
+pub(crate) use beginning::{Beginning, first_attrs};
 pub use hooks::{Known, message_body};
 pub use part::Part;
 pub use prelude::Prelude;

@@ -1,5 +1,6 @@
 //! What happens in a conversation, and what others order of one.
 
+use super::beginning::Beginning;
 use super::opening::Opening;
 use super::part::Part;
 use crate::access::{AccessMade, AccessSpent};
@@ -66,6 +67,8 @@ pub struct Request {
 pub enum ConversationOrder {
     /// Be a channel, for an audience.
     Open(Opening),
+    /// Be a channel, which is made with its realm.
+    Begin(Beginning),
     /// The audience was asked for, or is no more: webhooks are told.
     Asked(Asked),
     /// Tell a webhook once more what it was not told in time.

@@ -2,19 +2,25 @@
 
 use super::{Decision, Realm, RealmMember, RealmRecord, visits};
 use crate::account::{AccountOrder, Thing};
+use crate::conversation::{Beginning, first_attrs};
 use crate::found::Found;
-use crate::machine::{Actor, Answer, Emit, Machine, Moment, Step};
+use crate::machine::{Actor, Answer, Emit, Machine, Moment, Step, entry_after, header};
 use crate::puppet::Puppet;
 use crate::rights::{Right, Standing};
 use crate::view::Stream;
 use crate::{schedule, settings};
 use levee_proto::actions::realm::CreateRealm;
-use levee_proto::attrs::{RealmAttrs, RealmMemberAttrsPatch, UserAttrs, Writable};
+use levee_proto::attrs::{ChannelAttrs, RealmAttrs, RealmMemberAttrsPatch, UserAttrs, Writable};
 use levee_proto::{ErrorType, Id, MemberAction, Object, RealmAction, Rejection, events, ids};
 use serde_json::{Value, json};
 
 /// How many queues a realm may have.
 const MAX_QUEUES: usize = 1000;
+
+/// The id of the channel that is made with a realm.
+pub fn first_channel(realm: &Id) -> Id {
+    ids::derive(ids::shard(realm).unwrap_or_default(), &["first channel", realm])
+}
 
 impl Realm {
     fn absent(id: &Id) -> Rejection {
@@ -108,7 +114,8 @@ impl Realm {
                 let command = actor.command();
                 let cause = command.as_ref().map_or_else(|| at.now.to_string(), |c| c.action_id.to_string());
                 // The same for a retry: so is the id that was reserved.
-                let reserved = actor.found.as_ref().and_then(Found::reserved).map(|of| of.id.clone());
+                let reserved = actor.found.as_ref().and_then(|found| found.reserved().first());
+                let reserved = reserved.map(|of| of.id.clone());
                 let queue = reserved.unwrap_or_else(|| {
                     ids::derive(ids::shard(at.id).unwrap_or_default(), &["queue", &actor.session, &cause])
                 });
@@ -135,11 +142,7 @@ impl Realm {
         if actor.card.guest.is_some() {
             return Err(Rejection::denied().because("a guest can't own a realm"));
         }
-        if create.channel_attrs.is_some() {
-            return Err(
-                Rejection::new(ErrorType::ActionNotSupported).because("channel_attrs is not supported yet")
-            );
-        }
+        let channel = create.channel_attrs.as_ref().map(|patch| first_attrs(patch, at.now)).transpose()?;
         let mut attrs = RealmAttrs { owner_id: Some(actor.user.clone()), ..RealmAttrs::default() };
         if let Some(patch) = &create.realm_attrs {
             patch.check(|writable| matches!(writable, Writable::Initially | Writable::Operator))?;
@@ -153,8 +156,23 @@ impl Realm {
         let mut step = Step::record(RealmRecord::Created { attrs, settings, owner: (*actor.card).clone() })
             .and(Emit::Forward(Stream::user(&actor.user), order))
             .and(owned.forward(&actor.user));
-        step.emits.extend(actor.enters(self, at, &step.records));
-        Ok(step)
+        let Some(channel) = channel else {
+            step.emits.extend(actor.enters(self, at, &step.records));
+            return Ok(step);
+        };
+        // Its master is told of both by the channel.
+        let entry = actor.master.as_ref().zip(entry_after(self, at, &step.records, &actor.user));
+        let beginning = Beginning {
+            realm: at.id.clone(),
+            attrs: ChannelAttrs { owner_id: Some(actor.user.clone()), ..channel },
+            user: actor.user.clone(),
+            card: (*actor.card).clone(),
+            puppet: actor.puppet.clone(),
+            command: actor.command(),
+            through: entry.map(|(master, entry)| (master.clone(), header(&entry))),
+        };
+        let to = Stream::conversation(&first_channel(at.id));
+        Ok(step.and(Emit::Forward(to, json!({"Begin": beginning}))))
     }
 
     /// Tells the owner's account of something.

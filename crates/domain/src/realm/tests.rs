@@ -339,7 +339,7 @@ fn its_owners_account_hears_of_a_realm_and_its_queues() {
     table.act("owner", "add_member", add, &[]).unwrap();
     // The queue gets the id that was reserved, and is the owner's, whoever makes it.
     let reserved = crate::account::Reservation { owner: "owner".into(), id: "00reserved".into() };
-    table.found = Some(Found::Reserved(reserved));
+    table.found = Some(Found::Reserved(vec![reserved]));
     let make = json!({"realm_id": ID, "queue_attrs": {}});
     let made = table.act_as("operator", Some(9), "create_queue", make.clone(), &[]).unwrap();
     assert_eq!(told(&made), [("owner".into(), owned("queues", "00reserved", 3))]);
@@ -349,4 +349,27 @@ fn its_owners_account_hears_of_a_realm_and_its_queues() {
     let gone = json!({"Account": {"Gone": {"ids": ["00reserved"], "seq": 4}}});
     assert_eq!(told(&deleted), [("owner".into(), gone)]);
     assert!(table.order(json!({"QueueDeleted": {"queue": "00reserved"}})).unwrap().emits.is_empty());
+}
+
+#[test]
+fn a_realm_orders_its_first_channel_if_that_may_be() {
+    let mut table: Table<Realm> = Table::new();
+    let made = |table: &mut Table<Realm>, attrs: Value| {
+        table.act("owner", "create_realm", json!({"channel_attrs": attrs}), &[])
+    };
+    for bad in [json!({"ratelimit": "often"}), json!({"schedule": {"timezone": "nowhere"}})] {
+        assert_eq!(refused(made(&mut table, bad.clone())), Some(ErrorType::RequestMalformed), "{bad}");
+    }
+    assert_eq!(refused(made(&mut table, json!({"audience": {}}))), Some(ErrorType::PermissionDenied));
+    assert!(!table.entity.machine.exists());
+    let step = made(&mut table, json!({"name": "Lobby"})).unwrap();
+    let channel = Stream::conversation(&first_channel(&ID.into()));
+    let begins = step.emits.iter().find_map(|emit| match emit {
+        Emit::Forward(to, order) if *to == channel => Some(order.clone()),
+        _ => None,
+    });
+    let begins = begins.expect("an order")["Begin"].clone();
+    assert_eq!(begins["attrs"], json!({"name": "Lobby", "owner_id": "owner"}));
+    assert_eq!((&begins["realm"], &begins["user"]), (&json!(ID), &json!("owner")));
+    assert_eq!(begins["command"]["action_id"], 4);
 }

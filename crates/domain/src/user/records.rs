@@ -246,7 +246,7 @@ pub enum UserOrder {
     Told {
         /// The command.
         command: Command,
-        /// The event's header.
+        /// The event's header, or those of several.
         event: Value,
     },
     /// The user has read a conversation up to a message.
@@ -405,7 +405,7 @@ pub enum UserRecord {
     Told {
         /// The command.
         command: Command,
-        /// The event's header.
+        /// The event's header, or those of several.
         event: Value,
     },
     /// Has read a conversation.

@@ -79,12 +79,15 @@ pub(super) fn of(id: &Id, record: &UserRecord) -> Vec<View> {
             views.iter_mut().for_each(|view| view.body.clone_from(&event));
             views
         }
-        UserRecord::Told { command, event } => vec![View {
-            command: Some(command.clone()),
-            body: Some(Arc::new(Body::from_value(event))),
-            answers: true,
-            ..View::effect(To::Session(command.session.clone()), Effect::None)
-        }],
+        UserRecord::Told { command, event } => {
+            let told = |event| View {
+                command: Some(command.clone()),
+                body: Some(Arc::new(Body::from_value(event))),
+                answers: true,
+                ..View::effect(To::Session(command.session.clone()), Effect::None)
+            };
+            event.as_array().map_or(std::slice::from_ref(event), Vec::as_slice).iter().map(told).collect()
+        }
         UserRecord::AccessMade(made) => made.views(),
         UserRecord::AccessSent { found, session } => vec![View::new(To::Session(session.clone()), found)],
         UserRecord::IdentityPut { user, identity, attrs, created, .. } => {
