@@ -67,9 +67,8 @@ impl Hub {
             return None;
         }
         let conversations = got.iter().filter(|(stream, _)| stream.kind == Kind::Conversation);
-        let wanted = conversations.filter_map(|(stream, summary)| {
-            Some((stream.clone(), unread(id, summary, read(&stream.id))?))
-        });
+        let wanted = conversations
+            .filter_map(|(stream, summary)| Some((stream.clone(), unread(id, summary, read(&stream.id))?)));
         let mut of: Vec<_> = wanted.collect();
         if of.len() > CONVERSATIONS {
             of.truncate(CONVERSATIONS);

@@ -221,6 +221,8 @@ struct Unheard {
     /// Once the user's stream was read up to here, the rest is announced: by then what it tells came in its order.
     until: u64,
     entered: Vec<(Stream, Entered)>,
+    /// Actions that came meanwhile. Their answers would come before what the client has missed.
+    held: VecDeque<SessionMessage>,
 }
 
 /// How a session stands to a stream that it follows.
@@ -419,6 +421,7 @@ impl Handler<SessionMessage> for SessionActor {
             }
             return;
         }
+        let Some(message) = self.hold_until_heard(message, ctx) else { return };
         match message {
             SessionMessage::Act(act) => {
                 let (envelope, header, parts) = *act;

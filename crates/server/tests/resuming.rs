@@ -5,8 +5,11 @@
 mod support;
 
 use levee_client::session::Target;
-use levee_client::{Error, Options, Session};
-use serde_json::json;
+use levee_client::{Error, Options, RawSocket, Session};
+use levee_testbed::Signal;
+use serde_json::{Value, json};
+use std::time::Duration;
+use support::cluster::Cluster;
 use support::{LIMIT, Server, assert_error, refused, within};
 
 #[tokio::test]
@@ -191,6 +194,70 @@ async fn an_unknown_session_is_not_found() {
         let server = Server::start().await;
         let (session, _events) = Session::resume(&server.address(), "00unknown0000", 0, 1, Options::default());
         assert!(matches!(session.ping().await, Err(Error::Ended(ended)) if ended.error_type == "session_not_found"));
+    })
+    .await;
+}
+
+/// Sends everything once more over a connection that resumes, and tells in which order it is heard.
+async fn heard_again(mut socket: RawSocket, all: &[(Value, String)]) -> Vec<String> {
+    for (header, text) in all {
+        socket.action(header.clone(), &[text]).await.unwrap();
+    }
+    let (mut joined, mut heard) = (false, Vec::new());
+    while heard.len() < all.len() {
+        let event = socket.event().await.unwrap().unwrap();
+        joined |= event.name() == "channel_joined";
+        if event.name() == "message_received" && event.str("message_type") == "ninchat.com/text" {
+            assert!(joined, "{event:?} came before its channel");
+            if !heard.contains(&event.text()) {
+                heard.push(event.text());
+            }
+        }
+    }
+    heard
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_sends_everything_again_elsewhere_hears_what_they_entered_first_and_all_in_order() {
+    const GUESTS: usize = 8;
+    const MESSAGES: u64 = 60;
+    within(2 * LIMIT, async {
+        let mut cluster = Cluster::start(2).await;
+        let (mut sockets, mut guests) = (Vec::new(), Vec::new());
+        for _ in 0..GUESTS {
+            let (mut socket, created) = cluster.node(0).raw_guest().await;
+            let update = json!({"action": "update_user", "action_id": 90, "user_attrs": {"name": "Guest"}});
+            let updated = socket.ask(update, &[]).await.unwrap();
+            let acknowledge = json!({"action": "ping", "action_id": 91, "event_id": updated.event_id()});
+            socket.ask(acknowledge, &[]).await.unwrap();
+            sockets.push((socket, created));
+        }
+        // That much is kept of the sessions; nothing that comes is.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        for (mut socket, created) in sockets {
+            // All has a reply, and no event is acknowledged: for the server, the client may know nothing of it.
+            let make = json!({"action": "create_channel", "action_id": 100});
+            let made = socket.ask(make, &[]).await.unwrap();
+            let message = |number: u64| {
+                let header = json!({"action": "send_message", "action_id": number + 100, "frames": 1,
+                    "channel_id": made["channel_id"], "message_type": "ninchat.com/text"});
+                (header, json!({"text": number.to_string()}).to_string())
+            };
+            let all: Vec<_> = (1..=MESSAGES).map(message).collect();
+            for (header, text) in &all {
+                socket.ask(header.clone(), &[text]).await.unwrap();
+            }
+            guests.push((created.str("session_id").to_owned(), all));
+        }
+        cluster.end(0, Signal::Kill).await;
+        let sent: Vec<String> = (1..=MESSAGES).map(|number| number.to_string()).collect();
+        let again = guests.iter().map(|(session, all)| {
+            let node = cluster.node(1);
+            async move { heard_again(node.resume(session, None).await, all).await }
+        });
+        for heard in futures_util::future::join_all(again).await {
+            assert_eq!(heard, sent);
+        }
     })
     .await;
 }

@@ -1,7 +1,7 @@
 //! How a session begins: it follows its user, then all that the user belongs to.
 
 use super::gather::Purpose;
-use super::{Birth, Following, SessionActor, Unheard};
+use super::{Birth, Following, HELD, SessionActor, SessionMessage, Unheard};
 use crate::letter::Attached;
 use actix::prelude::*;
 use levee_domain::found::Reading;
@@ -9,7 +9,7 @@ use levee_domain::user::{Entered, FOLLOWS, READ};
 use levee_domain::view::{Kind, Stream};
 use levee_proto::{ErrorType, Id, Object, Rejection, Text, events};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 impl SessionActor {
     /// Attaches to the user; the rest follows from the answer.
@@ -55,7 +55,8 @@ impl SessionActor {
                 self.take_up(parked);
                 self.look_on_again(looks_on);
                 self.ask_how_it_ended(&follows);
-                let mut unheard = Unheard { until: attached.head, entered: Vec::new() };
+                let mut unheard =
+                    Unheard { until: attached.head, entered: Vec::new(), held: VecDeque::new() };
                 for (stream, how) in follows {
                     let known = self.follows.get(&stream).filter(|known| known.entered >= how.seq);
                     match self.machine.position(&stream) {
@@ -73,18 +74,47 @@ impl SessionActor {
                     }
                 }
                 self.unheard = Some(Box::new(unheard));
-                self.enter_unheard();
+                self.enter_unheard(ctx);
                 self.go_on(ctx);
             }
         }
     }
 
     /// Enters what its user's stream did not tell of, once that was read. One that was never read begins now.
-    pub(super) fn enter_unheard(&mut self) {
+    pub(super) fn enter_unheard(&mut self, ctx: &mut Context<Self>) {
         let position = self.machine.position(&Stream::user(&self.user));
         let unheard = self.unheard.take_if(|unheard| position.is_none_or(|at| at >= unheard.until));
-        for (stream, how) in unheard.into_iter().flat_map(|unheard| unheard.entered) {
+        let Some(unheard) = unheard else { return };
+        let Unheard { entered, held, until: _ } = *unheard;
+        for (stream, how) in entered {
             self.enter(stream, how.seq, how.command, None);
+        }
+        for message in held {
+            self.handle(message, ctx);
+        }
+    }
+
+    /// Holds an action until the session follows what its user has entered: whoever comes back sends again what was
+    /// answered before, and the answer to that has its place behind what was missed. What need not wait is given back.
+    pub(super) fn hold_until_heard(
+        &mut self,
+        message: SessionMessage,
+        ctx: &mut Context<Self>,
+    ) -> Option<SessionMessage> {
+        let Some(unheard) = self.unheard.as_mut() else { return Some(message) };
+        match message {
+            SessionMessage::Act(act) if unheard.held.len() >= HELD => {
+                self.hub.shared.metrics.drop("session_held");
+                let full = Rejection::new(ErrorType::SendRateLimited).because("too much waits");
+                self.reject(&full, act.0.action_id, ctx);
+                self.flush(ctx);
+                None
+            }
+            act @ SessionMessage::Act(_) => {
+                unheard.held.push_back(act);
+                None
+            }
+            other => Some(other),
         }
     }
 

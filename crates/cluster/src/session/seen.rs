@@ -16,10 +16,12 @@ use std::sync::Arc;
 impl SessionActor {
     /// Takes in what is seen of a stream.
     pub(super) fn seen(&mut self, stream: &Stream, seq: u64, shown: Vec<Shown>, ctx: &mut Context<Self>) {
+        // Of several events of one record, each may answer.
+        let is_known = self.machine.position(stream).is_some_and(|position| seq <= position);
         for item in shown {
             // An owner that was asked twice answers twice.
             if let Some(action_id) = item.action_id.filter(|id| seq > 0 && !self.machine.awaits(*id))
-                && self.machine.position(stream).is_some_and(|position| seq <= position)
+                && is_known
             {
                 tracing::debug!(session = %self.id, action_id, "a reply came again");
                 continue;
@@ -66,7 +68,7 @@ impl SessionActor {
         }
         if seq > 0 && !self.flags.ended {
             self.machine.mark(stream, seq);
-            self.enter_unheard();
+            self.enter_unheard(ctx);
         }
         self.note_dirty();
         self.flush(ctx);
