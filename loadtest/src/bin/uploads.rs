@@ -27,10 +27,10 @@ const UPLOADS: usize = 10;
 #[command(name = "uploads")]
 struct Arguments {
     /// The `levee` binary.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", default_value = "levee")]
     server: PathBuf,
     /// A folder for logs and files; the disk needs room for the file twice.
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", default_value = "uploads")]
     folder: PathBuf,
     /// How large the file is: 10GiB, 256MiB.
     #[arg(long, value_name = "SIZE", default_value = "10GiB", value_parser = size)]
@@ -41,6 +41,12 @@ struct Arguments {
     /// Seconds for which each of both is measured.
     #[arg(long, value_name = "SECONDS", default_value_t = 20)]
     seconds: u64,
+    /// Send to uploads of this node instead; for the run itself.
+    #[arg(long, value_name = "PORT", hide = true)]
+    flood: Option<u16>,
+    /// The paths of those uploads.
+    #[arg(hide = true)]
+    paths: Vec<String>,
     /// Where the nodes keep files, instead of a folder.
     #[arg(long, value_name = "SETTING")]
     blobs: Option<String>,
@@ -62,6 +68,9 @@ fn main() -> ExitCode {
 }
 
 async fn run(arguments: &Arguments) -> Result<bool> {
+    if let Some(port) = arguments.flood {
+        return latency::flood(port, &arguments.paths).await.map(|()| true);
+    }
     let folder = &arguments.folder;
     let files = folder.join("blobs");
     let blobs = arguments.blobs.clone().unwrap_or_else(|| files.display().to_string());

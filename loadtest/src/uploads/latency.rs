@@ -3,13 +3,15 @@
 use super::carry::{begin, guest};
 use super::content::{CHUNK, bytes};
 use super::nodes::Nodes;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
+use levee_client::http::Http;
 use levee_client::session::Target;
+use levee_client::tus::Upload;
 use levee_client::{Address, Session};
 use serde_json::json;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Who writes, and how often each does.
@@ -46,21 +48,65 @@ pub(crate) async fn measure(nodes: &Nodes, uploads: usize, phase: Duration) -> R
     }
     written(&people, WARM).await?;
     let idle = written(&people, phase).await?;
-    let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-    let mut carriers = Vec::new();
-    for number in 0..uploads {
-        let (session, to) = people[number % PEOPLE].clone();
-        carriers.push(tokio::spawn(flood(session, to, address.clone(), stop.clone(), sent.clone())));
+    let mut begun = Vec::new();
+    for (session, to) in people.iter().cycle().take(uploads) {
+        begun.push(begin(session, to, &address, SIZE).await?);
     }
+    let flood = Flood::start(&address, &begun)?;
     written(&people, WARM).await?;
-    let (before, since) = (sent.load(Ordering::Relaxed), Instant::now());
+    let (before, since) = (received(&address).await?, Instant::now());
     let beside = written(&people, phase).await?;
-    let bytes_per_second = (sent.load(Ordering::Relaxed) - before) as f64 / since.elapsed().as_secs_f64();
-    stop.store(true, Ordering::Relaxed);
-    for carrier in carriers {
-        carrier.await??;
+    let bytes_per_second = (received(&address).await? - before) / since.elapsed().as_secs_f64();
+    drop(flood);
+    for upload in begun {
+        upload.delete(&address).await?;
     }
     Ok(Measured { idle, beside, bytes_per_second })
+}
+
+/// How many bytes of files a node has taken in.
+async fn received(address: &Address) -> Result<f64> {
+    let figures = Http::new(address.clone()).get("/metrics").await?.text();
+    let name = "levee_file_bytes_total{direction=\"in\"} ";
+    let value = figures.lines().find_map(|line| line.strip_prefix(name));
+    Ok(value.unwrap_or("0").parse()?)
+}
+
+/// A process of its own that sends, and lets others go first: senders have machines of their own elsewhere.
+struct Flood(Child);
+
+impl Flood {
+    fn start(address: &Address, uploads: &[Upload]) -> Result<Self> {
+        let mut command = Command::new("nice");
+        command.arg("--adjustment=10").arg(std::env::current_exe()?);
+        command.arg("--flood").arg(address.port.to_string());
+        command.args(uploads.iter().map(|upload| &upload.path)).stdin(Stdio::null());
+        Ok(Self(command.spawn().context("the senders don't start")?))
+    }
+}
+
+impl Drop for Flood {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Sends to uploads as fast as it goes, until this process is killed.
+pub(crate) async fn flood(port: u16, paths: &[String]) -> Result<()> {
+    let address = Address::plain("127.0.0.1", port);
+    let senders = paths.iter().map(|path| {
+        let (address, upload) = (address.clone(), Upload { path: path.clone() });
+        async move {
+            let mut writing = upload.begin(&address, 0, SIZE).await?;
+            // What the bytes are does not matter here, and making them takes processor time.
+            let chunk = bytes(0, CHUNK as u64);
+            loop {
+                writing.send(&chunk).await?;
+            }
+        }
+    });
+    futures_util::future::try_join_all(senders).await.map(|_: Vec<()>| ())
 }
 
 /// Has everybody write for a while, each at a steady pace, and tells how long the answers took.
@@ -90,25 +136,4 @@ async fn written(people: &[(Arc<Session>, Target)], phase: Duration) -> Result<(
     }
     let at = |quantile| Duration::from_micros(histogram.value_at_quantile(quantile));
     Ok((at(0.5), at(0.99), histogram.len()))
-}
-
-/// Uploads as fast as it goes until it shall stop, and gives up then.
-async fn flood(
-    session: Arc<Session>,
-    to: Target,
-    address: Address,
-    stop: Arc<AtomicBool>,
-    sent: Arc<AtomicU64>,
-) -> Result<()> {
-    let upload = begin(&session, &to, &address, SIZE).await?;
-    let mut writing = upload.begin(&address, 0, SIZE).await?;
-    // What the bytes are does not matter here, and making them takes processor time.
-    let chunk = bytes(0, CHUNK as u64);
-    while !stop.load(Ordering::Relaxed) {
-        writing.send(&chunk).await?;
-        sent.fetch_add(chunk.len() as u64, Ordering::Relaxed);
-    }
-    drop(writing);
-    upload.delete(&address).await?;
-    Ok(())
 }

@@ -1,6 +1,7 @@
 //! Files on their way out, a range at a time.
 
 use super::links::Signed;
+use super::pace;
 use super::small_key;
 use crate::hub::Hub;
 use crate::node::Node;
@@ -161,6 +162,10 @@ impl Node {
         })?;
         let out = files.metrics.file_bytes.with_label_values(&["out"]);
         let counted = chunks.inspect_ok(move |chunk| out.inc_by(chunk.len() as u64));
-        Ok(counted.map_err(|error| io::Error::other(error.to_string())).boxed())
+        let paced = counted.then(|chunk| async {
+            pace::after_others().await;
+            chunk
+        });
+        Ok(paced.map_err(|error| io::Error::other(error.to_string())).boxed())
     }
 }

@@ -8,6 +8,7 @@ mod draw;
 mod inspect;
 mod intake;
 mod links;
+mod pace;
 mod picture;
 mod receive;
 pub mod upload;

@@ -22,7 +22,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 
-use super::{BlobError, Blobs, Chunks, Result, check_key, check_part, check_tags, clip, is_id, new_id};
+use super::{
+    BlobError, Blobs, Chunks, Result, aside, check_key, check_part, check_tags, clip, is_id, new_id,
+};
 
 /// Bytes that a read takes from the file at once.
 const CHUNK: usize = 256 << 10;
@@ -162,6 +164,6 @@ impl Blobs for LocalBlobs {
 
 /// Does what waits for the disk where nobody else waits for it.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| Err(BlobError::Unavailable(format!("the work was broken off: {error}"))))
+    let broken = || Err(BlobError::Unavailable("the work was broken off".into()));
+    aside(work).await.unwrap_or_else(broken)
 }

@@ -6,10 +6,12 @@
 //! - an upload is known by its handle alone: any node goes on with it, after a crash of the first too;
 //! - what was answered survives a power cut: a part, a finished blob, a removal.
 
+mod aside;
 mod error;
 pub mod local;
 pub mod s3;
 
+pub use aside::aside;
 pub use error::BlobError;
 
 use std::ops::Range;

@@ -7,13 +7,14 @@ use super::hash::Hash;
 use super::join::read_tails;
 use super::turns::Place;
 use super::{Files, Refusal, Standing, UploadLink, standing};
+use crate::files::pace;
 use crate::hub::Hub;
 use crate::letter::Job;
 use bytes::{Bytes, BytesMut};
 use levee_domain::file::parts::{Advance, Turn, tail_key};
 use levee_domain::view::Stream;
 use levee_proto::{ErrorType, Id, Rejection, Text};
-use levee_store::blobs::Blobs;
+use levee_store::blobs::{Blobs, aside};
 use serde_json::{Value, json};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
@@ -229,8 +230,7 @@ impl<'a> Writing<'a> {
                 let progress = json!({"Parts": {"Progress": {"turn": self.name, "offset": self.offset}}});
                 self.hub.route(self.file.clone(), Job::Tell(progress));
             }
-            // Others are served between two chunks, and so is every other upload.
-            tokio::task::yield_now().await;
+            pace::after_others().await;
         }
     }
 
@@ -275,14 +275,15 @@ impl<'a> Writing<'a> {
         let mut hash = self.hash.clone();
         let hashed = part.clone();
         // Milliseconds for each: not where messages are served.
-        let hashing = tokio::task::spawn_blocking(move || {
+        let hashing = aside(move || {
             hash.update(&hashed);
             hash
         });
         let _turn = self.files().uploads.turns.store().await;
-        let tag = self.blobs.part(&self.turn.blob.upload, self.parts + 1, part).await;
+        let storing = self.blobs.part(&self.turn.blob.upload, self.parts + 1, part);
+        let (tag, hash) = tokio::join!(storing, hashing);
         let tag = tag.map_err(|error| self.files().refused(error))?;
-        self.hash = hashing.await.map_err(|_| Refusal::Later)?;
+        self.hash = hash.ok_or(Refusal::Later)?;
         self.parts += 1;
         self.tags.push(tag.into());
         // What was beside is in it.
