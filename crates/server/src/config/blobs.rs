@@ -36,7 +36,7 @@ impl Blobs {
     /// Reads the setting.
     ///
     /// # Errors
-    /// When it names a bucket and can't be understood.
+    /// When it names a bucket and can't be understood, and when it may be a slip: a folder is written as a path.
     pub(super) fn of(values: &Values, store: &Store) -> Result<Self, ConfigError> {
         let text = values.text("blobs");
         if text.starts_with("s3://") || text.starts_with("s3+http://") {
@@ -46,18 +46,22 @@ impl Blobs {
             ("", Store::Postgres { .. }, _) => Self::Nowhere,
             ("", _, Some(data)) => Self::Folder(data.join("blobs")),
             ("", _, None) => Self::Nowhere,
+            (text, ..) if !text.contains('/') || text.contains("://") => return Err(wrong()),
             (folder, ..) => Self::Folder(folder.into()),
         })
     }
 }
 
+/// What is wrong is not repeated: it may hold a key.
+fn wrong() -> ConfigError {
+    conflict(
+        "blobs is a folder, as /path/to/folder or ./folder, or a bucket of S3, as \
+         s3://KEY:SECRET@HOST/BUCKET?region=REGION or s3+http://… with KEY and SECRET escaped",
+    )
+}
+
 /// Reads `s3://KEY:SECRET@HOST/BUCKET?region=…`.
 fn s3(text: &str) -> Result<S3Settings, ConfigError> {
-    let wrong = || {
-        conflict(
-            "blobs is a folder, or s3://KEY:SECRET@HOST/BUCKET?region=REGION with KEY and SECRET escaped",
-        )
-    };
     let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
     let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (credentials, place) = address.rsplit_once('@').ok_or_else(wrong)?;
@@ -93,6 +97,26 @@ fn s3(text: &str) -> Result<S3Settings, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Sources;
+
+    fn read(text: &str) -> Result<Blobs, ConfigError> {
+        let variables = vec![("LEVEE_BLOBS".to_owned(), text.to_owned())];
+        let sources = Sources { variables, ..Sources::default() };
+        Blobs::of(&Values::read(&sources)?, &Store::Sqlite)
+    }
+
+    #[test]
+    fn a_folder_is_a_path_and_a_word_may_be_a_slip() {
+        for folder in ["/srv/blobs", "./blobs", "../blobs", "data/blobs"] {
+            assert_eq!(read(folder), Ok(Blobs::Folder(folder.into())), "{folder}");
+        }
+        for wrong in ["nonsense", "s3", "s3:bucket", ".", "gs://bucket/x", "https://s3.example/bucket"] {
+            let Err(ConfigError::Conflict(text)) = read(wrong) else { panic!("{wrong}") };
+            for form in ["/path/to/folder", "./folder", "s3://KEY", "s3+http://"] {
+                assert!(text.contains(form), "{form}: {text}");
+            }
+        }
+    }
 
     #[test]
     fn a_bucket_is_read_with_all_that_it_takes() {
