@@ -41,7 +41,7 @@ mod stats;
 mod transcript;
 mod whereabouts;
 
-pub use files::FileOptions;
+pub use files::{FileOptions, Scanner, Verdict};
 pub use hooks::{Answered, Call, Caller, ListedKey, SigningKey, list_keys, new_kid, rotate_keys};
 pub use hub::Hub;
 pub use levee_domain::account::Quotas;

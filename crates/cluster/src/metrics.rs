@@ -41,6 +41,10 @@ pub struct Metrics {
     pub uploads: IntCounterVec,
     /// Bytes of files, by direction.
     pub file_bytes: IntCounterVec,
+    /// What was said of files that were looked at.
+    pub scans: IntCounterVec,
+    /// Bytes of files that could not be removed.
+    pub removals_failed: IntCounter,
     /// What webhooks were told, by what became of it.
     pub hooks: IntCounterVec,
     /// Conversations of which a webhook is still to be told something, each for each webhook.
@@ -123,6 +127,17 @@ impl Metrics {
                 Opts::new("levee_file_bytes_total", "Bytes of files, by direction."),
                 &["direction"],
             )?,
+            scans: IntCounterVec::new(
+                Opts::new(
+                    "levee_file_scans_total",
+                    "Times that a file was looked at, by what was said of it.",
+                ),
+                &["result"],
+            )?,
+            removals_failed: IntCounter::new(
+                "levee_file_removals_failed_total",
+                "Times that bytes of a file could not be removed; it is tried again.",
+            )?,
             hooks: IntCounterVec::new(
                 Opts::new(
                     "levee_webhook_deliveries_total",
@@ -163,6 +178,8 @@ impl Metrics {
         registry.register(Box::new(metrics.mails.clone()))?;
         registry.register(Box::new(metrics.uploads.clone()))?;
         registry.register(Box::new(metrics.file_bytes.clone()))?;
+        registry.register(Box::new(metrics.scans.clone()))?;
+        registry.register(Box::new(metrics.removals_failed.clone()))?;
         registry.register(Box::new(metrics.hooks.clone()))?;
         registry.register(Box::new(metrics.hooks_waiting.clone()))?;
         registry.register(Box::new(metrics.hooks_oldest.clone()))?;

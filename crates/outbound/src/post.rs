@@ -1,27 +1,19 @@
 //! One attempt to deliver a webhook: a connection to an address that was checked, one request, one bounded answer.
 
+use crate::exchange::{connect, exchange, trusting};
 use crate::reach::{Reach, Unreachable};
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::header::{CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
-use hyper::{Request, client::conn::http1};
-use hyper_util::rt::TokioIo;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use std::net::SocketAddr;
+use http_body_util::Full;
+use hyper::Request;
+use hyper::header::{CONTENT_TYPE, HOST, USER_AGENT};
+use rustls::ClientConfig;
+use rustls::pki_types::CertificateDer;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 
-/// How long it may take to find the server and to connect, with TLS.
-const CONNECT: Duration = Duration::from_secs(5);
 /// How long an attempt may take as a whole.
 const WHOLE: Duration = Duration::from_secs(10);
-/// How much of an answer's body is read, in bytes.
-const ANSWER: usize = 16 * 1024;
 
 /// Why an attempt failed without an answer. None of it tells what was sent.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,12 +56,7 @@ impl Poster {
     /// # Errors
     /// When one of them can't be used, or TLS can't be set up.
     pub fn new(reach: Reach, further: Vec<CertificateDer<'static>>) -> Result<Self, rustls::Error> {
-        let mut roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
-        further.into_iter().try_for_each(|certificate| roots.add(certificate))?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-        let tls = tls.with_root_certificates(roots).with_no_client_auth();
-        Ok(Self { reach, tls: Arc::new(tls), whole: WHOLE })
+        Ok(Self { reach, tls: trusting(further)?, whole: WHOLE })
     }
 
     /// Posts JSON with some headers beside. Redirects are answers like any other: nothing follows them.
@@ -91,62 +78,8 @@ impl Poster {
             request = request.header(*name, *value);
         }
         let request = request.body(Full::new(body)).map_err(|error| Failed::Connect(error.to_string()))?;
-        let connecting = async {
-            let stream = connect(&self.reach.addresses(&url).await?).await?;
-            if url.scheme() == "http" {
-                return Ok(Connected::Plain(stream));
-            }
-            let name = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-            let name = ServerName::try_from(name).map_err(|_| Unreachable::Url)?;
-            let stream = TlsConnector::from(self.tls.clone()).connect(name, stream).await;
-            stream.map(|stream| Connected::Tls(Box::new(stream))).map_err(not_connected)
-        };
-        let late = |_| Failed::Connect("it takes too long".into());
-        match timeout(CONNECT, connecting).await.map_err(late)?? {
-            Connected::Plain(stream) => exchange(stream, request).await,
-            Connected::Tls(stream) => exchange(*stream, request).await,
-        }
-    }
-}
-
-enum Connected {
-    Plain(TcpStream),
-    Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
-}
-
-async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, Failed> {
-    TcpStream::connect(addresses).await.map_err(not_connected)
-}
-
-fn not_connected(error: std::io::Error) -> Failed {
-    Failed::Connect(error.to_string())
-}
-
-async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<Answered, Failed>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let failed = |error: hyper::Error| Failed::Answer(error.to_string());
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
-    let answering = async {
-        let response = sender.send_request(request).await.map_err(failed)?;
-        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
-        let mut answered = Answered {
-            status: response.status().as_u16(),
-            retry_after: header(RETRY_AFTER).and_then(|text| text.trim().parse().ok()),
-            content_type: header(CONTENT_TYPE).unwrap_or_default().to_owned(),
-            body: None,
-        };
-        let body = Limited::new(response.into_body(), ANSWER).collect().await;
-        answered.body = body.ok().map(|body| body.to_bytes());
-        Ok(answered)
-    };
-    // Both end together: nothing of an attempt goes on after it.
-    tokio::pin!(connection, answering);
-    tokio::select! {
-        biased;
-        answered = &mut answering => answered,
-        _ = &mut connection => answering.await,
+        let addresses = async { Ok(self.reach.addresses(&url).await?) };
+        exchange(connect(&url, addresses, &self.tls).await?, request).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a node stands on, as it is configured: its store, and its way to the other nodes.
 
 use crate::config::{Blobs, Config, Store};
+use crate::scan;
 use anyhow::{Context, Result};
 use levee_bus::memory::MemoryNetwork;
 use levee_bus::metrics::BusMetrics;
@@ -88,6 +89,8 @@ pub(crate) async fn files(config: &Config) -> Result<FileOptions> {
         max_bytes: (config.file_bytes_max > 0).then_some(config.file_bytes_max),
         expire_after: Duration::from_secs(config.file_expire_s),
         origin: files_origin(config),
+        scanner: scan::way(config)?,
+        scan_timeout: Duration::from_secs(config.file_scan_timeout_s),
     })
 }
 

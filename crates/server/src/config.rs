@@ -44,6 +44,10 @@ pub(crate) struct Config {
     pub(crate) blobs_spare_bytes: u64,
     /// Seconds after which a file is given up.
     pub(crate) file_expire_s: u64,
+    /// What looks at files: a command or an address; empty if nothing does.
+    pub(crate) file_scan: String,
+    /// Seconds that looking at a file may take.
+    pub(crate) file_scan_timeout_s: u64,
     /// Seconds until others take over from a node that is gone.
     pub(crate) lease_s: u64,
     /// Seconds over which connections are told to go.
@@ -247,6 +251,8 @@ impl Config {
             file_bytes_max: values.integer("file_bytes_max"),
             blobs_spare_bytes: values.integer("blobs_spare_bytes"),
             file_expire_s: values.integer("file_expire_s"),
+            file_scan: values.text("file_scan").to_owned(),
+            file_scan_timeout_s: values.integer("file_scan_timeout_s"),
             lease_s: values.integer("lease_s"),
             drain_s: values.integer("drain_s"),
             sqlite_synchronous: values.text("sqlite_synchronous") == "full",

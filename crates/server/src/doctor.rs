@@ -2,9 +2,12 @@
 
 use crate::cli::Doctor;
 use crate::config::{Blobs, Config, Store};
-use crate::{mail, tls, webhooks};
+use crate::{mail, scan, tls, webhooks};
 use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
 use levee_bus::redis::Address;
+use levee_cluster::Verdict;
 use levee_store::StoreError;
 use levee_store::blobs::Blobs as _;
 use levee_store::blobs::local::LocalBlobs;
@@ -13,6 +16,7 @@ use levee_store::postgres::{PostgresOptions, PostgresStore, SCHEMA_VERSION};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// How long a running node may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -38,6 +42,7 @@ pub(crate) fn run(doctor: &Doctor) -> Result<()> {
     check("store", store(&config));
     check("bus", bus(&config));
     check("files", files(&config));
+    check("scan of files", scanning(&config));
     check("TLS", tls::load(&config).map(|tls| if tls.is_some() { "on" } else { "off" }.into()));
     check("mail", mail::way(&config).map(|way| if way.is_some() { "on" } else { "off" }.into()));
     check("webhooks", webhooks::way(&config).map(|_| "on".into()));
@@ -136,6 +141,21 @@ fn files(config: &Config) -> Result<String> {
             Ok(format!("{settings:?} answers"))
         }
         Blobs::Nowhere => Ok("blobs is not set: no files can be sent".into()),
+    }
+}
+
+/// Has a few harmless bytes looked at.
+fn scanning(config: &Config) -> Result<String> {
+    let Some(scanner) = scan::way(config)? else { return Ok("off".into()) };
+    let bytes = Bytes::from_static(b"levee doctor\n");
+    let size = bytes.len() as u64;
+    let limit = Duration::from_secs(config.file_scan_timeout_s);
+    let scanning = async { timeout(limit, scanner.scan(size, stream::iter([Ok(bytes)]).boxed())).await };
+    match actix_rt::System::new().block_on(scanning) {
+        Ok(Ok(Verdict::Clean)) => Ok("harmless bytes pass".into()),
+        Ok(Ok(Verdict::Refused)) => bail!("file_scan refuses harmless bytes"),
+        Ok(Err(why)) => bail!("file_scan: {why}"),
+        Err(_) => bail!("file_scan takes more than {} s", config.file_scan_timeout_s),
     }
 }
 

@@ -10,6 +10,7 @@ mod doctor;
 mod keys;
 mod logs;
 mod mail;
+mod scan;
 mod serve;
 mod tls;
 mod webhooks;

@@ -124,19 +124,39 @@ async fn readiness(address: &Address) -> String {
     Http::new(address.clone()).get("/readyz").await.expect("an answer").text()
 }
 
+/// What the doctor says of a node with these settings.
+fn doctor(folder: &std::path::Path, settings: &[String]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_levee"));
+    command.args(["doctor", "--listen"]).arg(format!("127.0.0.1:{}", free_port()));
+    command.arg("--data-dir").arg(folder).args(settings);
+    without_own_settings(&mut command);
+    String::from_utf8_lossy(&command.output().expect("levee doctor").stdout).into_owned()
+}
+
 #[test]
 fn the_doctor_tries_out_where_files_are() {
     let folder = tempfile::tempdir().expect("a folder");
-    let says = |blobs: std::path::PathBuf| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_levee"));
-        command.args(["doctor", "--listen"]).arg(format!("127.0.0.1:{}", free_port()));
-        command.arg("--data-dir").arg(folder.path()).arg("--blobs").arg(blobs);
-        without_own_settings(&mut command);
-        String::from_utf8_lossy(&command.output().expect("levee doctor").stdout).into_owned()
-    };
-    let right = says(folder.path().join("files"));
+    let says =
+        |name: &str| doctor(folder.path(), &[format!("--blobs={}", folder.path().join(name).display())]);
+    let right = says("files");
     assert!(right.contains("ok    files: "), "{right}");
     std::fs::write(folder.path().join("taken"), "").expect("a file");
-    let wrong = says(folder.path().join("taken"));
+    let wrong = says("taken");
     assert!(wrong.contains("wrong files: "), "{wrong}");
+}
+
+#[test]
+fn the_doctor_has_harmless_bytes_looked_at() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nowhere = format!("http://127.0.0.1:{}/", free_port());
+    for (scan, wanted) in [
+        ("", "ok    scan of files: off"),
+        ("grep -q doctor", "ok    scan of files: harmless bytes pass"),
+        ("false", "wrong scan of files: file_scan refuses harmless bytes"),
+        ("'", "wrong scan of files: file_scan: the command can't be read"),
+        (&nowhere, "wrong scan of files: file_scan: "),
+    ] {
+        let said = doctor(folder.path(), &[format!("--file-scan={scan}")]);
+        assert!(said.contains(wanted), "{scan}: {said}");
+    }
 }

@@ -11,10 +11,12 @@ mod links;
 mod pace;
 mod picture;
 mod receive;
+mod scan;
 pub mod upload;
 
 pub use download::{Bytestream, Download, Link};
 pub(crate) use receive::{Brings, Sent};
+pub use scan::{Scanner, Verdict};
 
 use crate::hub::Hub;
 use crate::letter::Job;
@@ -43,12 +45,22 @@ pub struct FileOptions {
     pub expire_after: Duration,
     /// What links begin with: an origin, or nothing for links that are relative.
     pub origin: String,
+    /// What looks at files before anybody sees them, if anything does.
+    pub scanner: Option<Arc<dyn Scanner>>,
+    /// How long that may take, and how long a file waits for its turn.
+    pub scan_timeout: Duration,
 }
 
 impl Default for FileOptions {
     fn default() -> Self {
-        let expire_after = Duration::from_secs(86_400);
-        Self { blobs: None, max_bytes: None, expire_after, origin: String::new() }
+        Self {
+            blobs: None,
+            max_bytes: None,
+            expire_after: Duration::from_secs(86_400),
+            origin: String::new(),
+            scanner: None,
+            scan_timeout: Duration::from_secs(60),
+        }
     }
 }
 
@@ -59,6 +71,8 @@ impl std::fmt::Debug for FileOptions {
             .field("max_bytes", &self.max_bytes)
             .field("expire_after", &self.expire_after)
             .field("origin", &self.origin)
+            .field("scanner", &self.scanner)
+            .field("scan_timeout", &self.scan_timeout)
             .finish()
     }
 }
@@ -70,7 +84,10 @@ impl Hub {
         actix::spawn(async move {
             match hub.shared.files.discard(&blob).await {
                 Ok(()) => hub.route(file, Job::Tell(json!({"Cleared": {"key": blob.key}}))),
-                Err(error) => tracing::warn!(%error, %file, "bytes of a file were not removed; trying again"),
+                Err(error) => {
+                    hub.shared.metrics.removals_failed.inc();
+                    tracing::warn!(%error, %file, "bytes of a file were not removed; trying again");
+                }
             }
         });
     }
@@ -88,6 +105,8 @@ pub(crate) struct Files {
     places: Semaphore,
     /// Places of those that draw small pictures.
     drawing: Arc<Semaphore>,
+    /// Places of those that are looked at.
+    scanning: Semaphore,
     uploads: upload::Uploads,
     /// What links are signed with, once it was read.
     key: OnceCell<[u8; 32]>,
@@ -95,8 +114,15 @@ pub(crate) struct Files {
 
 impl Files {
     pub(crate) fn new(options: FileOptions, metrics: Metrics) -> Self {
-        let (places, drawing) = (Semaphore::new(AT_ONCE), Arc::new(Semaphore::new(draw::AT_ONCE)));
-        Self { options, metrics, places, drawing, uploads: upload::Uploads::default(), key: OnceCell::new() }
+        Self {
+            options,
+            metrics,
+            places: Semaphore::new(AT_ONCE),
+            drawing: Arc::new(Semaphore::new(draw::AT_ONCE)),
+            scanning: Semaphore::new(scan::AT_ONCE),
+            uploads: upload::Uploads::default(),
+            key: OnceCell::new(),
+        }
     }
 
     fn blobs(&self) -> Result<&Arc<dyn Blobs>, Rejection> {

@@ -6,10 +6,10 @@
 //! the bytes: a retry makes the same one.
 
 use super::intake::{Intake, hex};
-use super::{Files, small_key};
+use super::{Files, Verdict, small_key};
 use crate::hub::Hub;
 use bytes::Bytes;
-use levee_domain::file::{Begun, Blob, Content, Described, FileOrder, name};
+use levee_domain::file::{Begun, Blob, Content, Described, File, FileOrder, name};
 use levee_domain::found::Found;
 use levee_domain::view::Stream;
 use levee_proto::actions::conversation::SendFile;
@@ -63,7 +63,7 @@ impl Hub {
     /// refusal goes to whoever decides about the action, too: it knows whether this is a retry of what it has answered.
     ///
     /// It is the conversation's own; `request_malformed` or `payload_has_too_many_parts` for what is no file;
-    /// `file_not_supported` for an icon that is no picture; `upload_quota_exceeded` for a file that is too large, or when
+    /// `file_not_supported` for an icon that is no picture, and for what was looked at and refused; `upload_quota_exceeded` for a file that is too large, or when
     /// there is no room; `send_rate_limited` when too many come at once; `internal` when the bytes can't be kept now.
     pub(crate) async fn take_in(self: &Rc<Self>, sent: Sent<'_>, parts: &mut Vec<Bytes>) -> Found {
         let parts = std::mem::take(parts);
@@ -170,7 +170,9 @@ impl Hub {
             }
         };
         files.metrics.file_bytes.with_label_values(&["in"]).inc_by(size);
+        // An icon was drawn anew: nothing is left of what came.
         if let Brings::File(_) = sent.brings {
+            self.let_through(&file, &key, size).await?;
             content.thumbnail = files.draw(&key, bytes, &content.media_type).await;
         }
         let complete = json!({"Complete": {"key": key, "content": content}});
@@ -182,6 +184,27 @@ impl Hub {
                     files.remove_bytes(&key).await;
                 }
                 Err(rejection)
+            }
+        }
+    }
+}
+
+impl Hub {
+    /// Has the bytes of a file looked at. What is refused goes.
+    async fn let_through(self: &Rc<Self>, file: &Stream, key: &str, size: u64) -> Result<(), Rejection> {
+        match self.shared.files.look_at(key, size).await {
+            Ok(Verdict::Clean) => Ok(()),
+            Ok(Verdict::Refused) => {
+                tracing::info!(%file, "a file was looked at and refused");
+                if let Err(rejection) = self.ask(file.clone(), json!({"Refuse": {"key": key}})).await {
+                    // It never completes, and is removed in time.
+                    tracing::warn!(%rejection, %file, "a file did not hear that it is refused");
+                }
+                Err(File::refused())
+            }
+            Err(why) => {
+                tracing::warn!(%why, %file, "a file could not be looked at");
+                Err(Rejection::new(ErrorType::Internal).because("files can't be looked at now; try again"))
             }
         }
     }

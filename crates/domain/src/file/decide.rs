@@ -1,16 +1,21 @@
 //! What a file decides.
 
 use super::parts::Ended;
-use super::{Begun, Blob, Content, Decision, Described, File, FileOrder, FileRecord, Phase, Piece};
+use super::{Begun, Blob, Content, Decision, Described, File, FileOrder, FileRecord, Phase};
 use crate::found::Found;
 use crate::machine::{Actor, Answer, Due, Emit, Machine, Moment, Step, Timer};
 use crate::view::Stream;
 use levee_proto::Rejection;
 use serde_json::{Value, json};
 
-/// After how long it is tried again to remove bytes, and a conversation is asked again whether it has a file, in
-/// microseconds.
+/// After how long it is tried again at first to remove bytes, to make a file of its parts, or to hear from a conversation
+/// whether it has a file, in microseconds. Each further time it takes twice as long.
 const AGAIN: u64 = 15_000_000;
+/// How long that takes at most, in microseconds.
+const SELDOM: u64 = 300_000_000;
+/// How long a file whose bytes are all here is tried to be completed at least, in microseconds: it is this server that
+/// keeps it from that.
+const DAY: u64 = 86_400_000_000;
 /// How long after the time is over for a file its conversation is asked whether it has it, in microseconds: by no
 /// node's clock it takes it in any more.
 const CLOCKS: u64 = 60_000_000;
@@ -42,8 +47,8 @@ impl File {
     pub(super) fn obey(&self, at: &Moment<'_>, order: FileOrder) -> Decision {
         match order {
             FileOrder::Begin(begun) => self.begin(at, begun),
-            FileOrder::Part { key, piece } => self.part(at, &key, piece),
             FileOrder::Complete { key, content } => self.complete(at, &key, content),
+            FileOrder::Refuse { key } => Ok(self.refuse(at, &key)),
             FileOrder::Parts(order) => self.obey_in_parts(at, order),
             FileOrder::About => self.described(at).map(answer).ok_or_else(|| Self::absent(at.id)),
             FileOrder::Posted if self.phase == Phase::Complete => {
@@ -63,6 +68,10 @@ impl File {
     /// Begins, or begins anew with other bytes.
     fn begin(&self, at: &Moment<'_>, begun: Begun) -> Decision {
         let before = self.begun.as_ref();
+        if self.refused {
+            // A retry hears what it was told.
+            return Err(Self::refused());
+        }
         if self.phase == Phase::Removed || before.is_some_and(|before| before.owner != begun.owner) {
             return Err(Self::absent(at.id));
         }
@@ -87,19 +96,6 @@ impl File {
         self.phase == Phase::Begun && self.begun.as_ref().is_some_and(|begun| begun.blob.key == key)
     }
 
-    /// Takes in the next part. One that comes twice is answered as it was.
-    fn part(&self, at: &Moment<'_>, key: &str, piece: Piece) -> Decision {
-        let next = self.pieces.len() as u32 + 1;
-        if !self.is_coming(key) || piece.number > next {
-            return Err(Self::absent(at.id));
-        }
-        let answer = Emit::Answer(Answer::Value(Value::Null));
-        match piece.number < next {
-            true => Ok(Step::emit(answer)),
-            false => Ok(Step::record(FileRecord::Part(piece)).and(answer)),
-        }
-    }
-
     fn complete(&self, at: &Moment<'_>, key: &str, content: Content) -> Decision {
         if let Some(file) = self.described(at).filter(|file| file.key == key) {
             return Ok(answer(file));
@@ -118,9 +114,23 @@ impl File {
         Ok(step)
     }
 
+    /// Refuses the bytes that are coming; to others, and once they are complete, that is nothing.
+    fn refuse(&self, at: &Moment<'_>, key: &str) -> Step<FileRecord> {
+        let answer = Emit::Answer(Answer::Value(Value::Null));
+        match self.is_coming(key) {
+            true => self.removed_by(at, FileRecord::Refused).and(answer),
+            false => Step::emit(answer),
+        }
+    }
+
     pub(super) fn remove(&self, at: &Moment<'_>) -> Step<FileRecord> {
-        let mut step = Step::record(FileRecord::Removed);
-        step.emits.extend(discards(&self.after(&[&FileRecord::Removed]).litter));
+        self.removed_by(at, FileRecord::Removed)
+    }
+
+    fn removed_by(&self, at: &Moment<'_>, record: FileRecord) -> Step<FileRecord> {
+        let litter = self.after(&[&record]).litter;
+        let mut step = Step::record(record);
+        step.emits.extend(discards(&litter));
         self.with_timer(at, step)
     }
 
@@ -128,6 +138,9 @@ impl File {
     fn due(&self, at: &Moment<'_>) -> Step<FileRecord> {
         let mut step = Step::nothing();
         if self.is_all_here() {
+            if self.gives_up_at(DAY).is_some_and(|time| time <= at.now) {
+                return self.give_up(at, Ended::Expired);
+            }
             // Who has joined its parts may have died over it.
             step.emits.extend(self.joins());
         } else if let Some(begun) = &self.begun {
@@ -141,7 +154,7 @@ impl File {
                         false => Stream::conversation(&begun.conversation),
                     };
                     step.emits.push(Emit::Forward(holder, ask));
-                    step.emits.push(Emit::Wait(Timer::File, Due::At(at.now + AGAIN)));
+                    step.emits.push(Emit::Wait(Timer::File, Due::At(self.again(at))));
                     return step;
                 }
                 Phase::Absent | Phase::Begun | Phase::Complete | Phase::Posted | Phase::Removed => {}
@@ -149,6 +162,11 @@ impl File {
         }
         step.emits.extend(discards(&self.litter));
         self.with_timer(at, step)
+    }
+
+    /// When it is tried again to do what could not be done.
+    fn again(&self, at: &Moment<'_>) -> u64 {
+        at.now + (AGAIN << self.rung.min(8)).min(SELDOM)
     }
 
     /// The file as it is after some records.
@@ -162,7 +180,7 @@ impl File {
     pub(super) fn with_timer(&self, at: &Moment<'_>, step: Step<FileRecord>) -> Step<FileRecord> {
         let after = self.after(&step.records.iter().collect::<Vec<_>>());
         let due = match (&after.begun, after.phase) {
-            _ if !after.litter.is_empty() || after.is_all_here() => Some(at.now + AGAIN),
+            _ if !after.litter.is_empty() || after.is_all_here() => Some(after.again(at)),
             (Some(begun), Phase::Begun) => Some(begun.expires),
             (Some(begun), Phase::Complete) => Some(begun.expires + CLOCKS),
             _ => None,

@@ -10,7 +10,7 @@ mod records;
 #[cfg(test)]
 mod tests;
 
-pub use records::{Begun, Blob, Content, Described, FileOrder, FileRecord, Piece, Thumbnail};
+pub use records::{Begun, Blob, Content, Described, FileOrder, FileRecord, Thumbnail};
 
 use crate::machine::{Columns, Entry, Glance, Input, Machine, Moment, Step, Timer};
 use crate::view::View;
@@ -26,9 +26,6 @@ pub struct File {
     /// Whose it is, where it belongs, and where its bytes go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     begun: Option<Begun>,
-    /// Parts that are durable, in their order.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pieces: Vec<Piece>,
     /// What there is of it, if it comes over connections that may break.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     parts: Option<parts::Parts>,
@@ -38,6 +35,12 @@ pub struct File {
     /// Bytes that are to be removed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     litter: Vec<Blob>,
+    /// Whether it was removed because of what is in it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    refused: bool,
+    /// How often the timer has rung since anything happened; not recorded.
+    #[serde(skip)]
+    rung: u32,
 }
 
 /// How far a file has come.
@@ -60,6 +63,19 @@ enum Phase {
 impl File {
     fn absent(id: &Id) -> Rejection {
         Rejection::new(ErrorType::FileNotFound).about("file_id", id)
+    }
+
+    /// What is said of a file that may not be kept because of what is in it.
+    pub fn refused() -> Rejection {
+        Rejection::new(ErrorType::FileNotSupported).because("the file was looked at, and may not be sent")
+    }
+
+    /// Has the file be no more, and its bytes go.
+    fn leave(&mut self) {
+        self.leave_parts();
+        self.phase = Phase::Removed;
+        self.litter.extend(self.begun.take().map(|before| before.blob));
+        self.content = None;
     }
 }
 
@@ -94,40 +110,38 @@ impl Machine for File {
     }
 
     fn apply(&mut self, _seq: u64, _time: u64, record: &FileRecord) {
+        self.rung = 0;
         match record.clone() {
             FileRecord::Begun(begun) => {
                 self.litter.extend(self.begun.take().map(|before| before.blob));
-                self.pieces.clear();
                 self.phase = Phase::Begun;
                 self.begun = Some(begun);
             }
-            FileRecord::Part(piece) => self.pieces.push(piece),
             FileRecord::Parts(record) => self.apply_in_parts(record),
             FileRecord::Completed(content) => {
                 self.leave_parts();
                 self.phase = Phase::Complete;
-                self.pieces.clear();
                 self.content = Some(content);
             }
             FileRecord::Posted => self.phase = Phase::Posted,
-            FileRecord::Removed => {
-                self.leave_parts();
-                self.phase = Phase::Removed;
-                self.litter.extend(self.begun.take().map(|before| before.blob));
-                self.pieces.clear();
-                self.content = None;
+            FileRecord::Removed => self.leave(),
+            FileRecord::Refused => {
+                self.leave();
+                self.refused = true;
             }
             FileRecord::Cleared { key } => self.litter.retain(|blob| blob.key != key),
         }
     }
 
     fn absorbs(input: &Input<FileOrder>) -> bool {
-        matches!(input, Input::Order(FileOrder::Parts(_)))
+        matches!(input, Input::Order(FileOrder::Parts(_) | FileOrder::Due))
     }
 
     fn absorb(&mut self, now: u64, input: &Input<FileOrder>) {
-        if let Input::Order(FileOrder::Parts(order)) = input {
-            self.note_told(now, order);
+        match input {
+            Input::Order(FileOrder::Parts(order)) => self.note_told(now, order),
+            Input::Order(FileOrder::Due) => self.rung = self.rung.saturating_add(1),
+            _ => {}
         }
     }
 

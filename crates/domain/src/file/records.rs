@@ -34,19 +34,6 @@ pub struct Begun {
     pub expires: u64,
 }
 
-/// A part that is durable.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Piece {
-    /// Its number; the first is 1.
-    pub number: u32,
-    /// What stands for its bytes.
-    pub tag: Text,
-    /// How many it has.
-    pub size: u64,
-    /// The state of SHA-256 after it, in hexadecimal digits.
-    pub hash: Text,
-}
-
 /// What was found out about a file's bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Content {
@@ -118,13 +105,6 @@ impl Described {
 pub enum FileOrder {
     /// Begin; answers with what it is if it is complete already.
     Begin(Begun),
-    /// A part is durable.
-    Part {
-        /// The name of the bytes.
-        key: Text,
-        /// Which.
-        piece: Piece,
-    },
     /// What is to be done with a file that comes over connections that may break.
     Parts(PartsOrder),
     /// All parts are durable, and are one now.
@@ -133,6 +113,11 @@ pub enum FileOrder {
         key: Text,
         /// What was found out about them.
         content: Content,
+    },
+    /// What is in it may not be kept.
+    Refuse {
+        /// The name of the bytes.
+        key: Text,
     },
     /// Say what it is, if it is complete.
     About,
@@ -155,8 +140,6 @@ pub enum FileOrder {
 pub enum FileRecord {
     /// It began, perhaps anew.
     Begun(Begun),
-    /// A part is durable.
-    Part(Piece),
     /// What happens to a file that comes over connections that may break.
     Parts(PartsRecord),
     /// It is complete.
@@ -165,6 +148,8 @@ pub enum FileRecord {
     Posted,
     /// It was removed, or came to nothing.
     Removed,
+    /// It came to nothing because of what is in it.
+    Refused,
     /// Bytes are gone.
     Cleared {
         /// Their name.

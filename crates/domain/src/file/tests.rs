@@ -132,16 +132,36 @@ fn another_user_does_not_go_on_with_a_file() {
 }
 
 #[test]
-fn parts_come_in_their_order_and_are_kept() {
+fn a_file_that_is_refused_goes_and_a_retry_hears_why() {
     let mut table: Table<File> = Table::new();
     table.order(begin("k1")).unwrap();
-    let part = |key: &str, number: u32| json!({"Part": {"key": key, "piece": {"number": number, "tag": "t", "size": 1, "hash": "00"}}});
-    assert_eq!(refused(table.order(part("k1", 2))), Some(ErrorType::FileNotFound));
-    assert_eq!(refused(table.order(part("k0", 1))), Some(ErrorType::FileNotFound));
-    table.order(part("k1", 1)).unwrap();
-    assert!(table.order(part("k1", 1)).unwrap().records.is_empty());
-    table.order(part("k1", 2)).unwrap();
-    assert_eq!(table.replayed().machine.pieces.len(), 2);
+    let refuse = |key: &str| json!({"Refuse": {"key": key}});
+    let step = table.order(refuse("k0")).unwrap();
+    assert!(step.records.is_empty() && answered(&step).is_some(), "those are other bytes");
+    let step = table.order(refuse("k1")).unwrap();
+    assert_eq!((discarded(&step), answered(&step)), (vec!["k1"], Some(&Value::Null)));
+    assert!(table.order(refuse("k1")).unwrap().records.is_empty());
+    assert_eq!(refused(table.order(begin("k1"))), Some(ErrorType::FileNotSupported));
+    assert_eq!(refused(table.order(complete("k1"))), Some(ErrorType::FileNotFound));
+    assert_eq!(table.replayed().machine, table.entity.machine);
+    // What was said to be clean first, and is seen perhaps, is not taken back.
+    let mut table = file(false);
+    assert!(table.order(refuse("k1")).unwrap().records.is_empty());
+}
+
+#[test]
+fn what_is_tried_again_is_so_ever_more_seldom_until_something_happens() {
+    let mut table = file(true);
+    table.order(json!("Remove")).unwrap();
+    let mut waits = Vec::new();
+    for _ in 0..7 {
+        let step = table.order(json!("Due")).unwrap();
+        assert_eq!(discarded(&step), ["k1"]);
+        waits.push((timer(&step).flatten().unwrap() - table.now) / 1_000_000);
+    }
+    assert_eq!(waits, [15, 30, 60, 120, 240, 300, 300]);
+    let step = table.order(json!({"Cleared": {"key": "k1"}})).unwrap();
+    assert_eq!(timer(&step), Some(None));
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::exchange::ANSWER;
 use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;

@@ -203,6 +203,22 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "Seconds after which a file is given up whose bytes don't come, or that nobody gets to see.",
     ),
     setting(
+        "file_scan",
+        Kind::Text,
+        "",
+        "What looks at each file that somebody sends before anybody sees it: a command with arguments, quoted as for a \
+         shell, that gets the bytes on its standard input and ends with 0 if nothing speaks against them and with 1 if \
+         nobody shall see them; or an address, \"http://host:port/path\", to which they are posted and which answers 2xx or \
+         4xx, but for 408 and 429. Whatever else it does, it is asked again. Empty: nothing does.",
+    ),
+    setting(
+        "file_scan_timeout_s",
+        integer(1, 3_600),
+        "60",
+        "Seconds that looking at a file may take. So long a file also waits for its turn: a node has four looked at at a \
+         time.",
+    ),
+    setting(
         "lease_s",
         integer(2, 60),
         "5",

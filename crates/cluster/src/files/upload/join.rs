@@ -5,7 +5,7 @@
 
 use super::Files;
 use super::hash::Hash;
-use crate::files::{inspect, picture};
+use crate::files::{Verdict, inspect, picture};
 use crate::hub::Hub;
 use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt as _;
@@ -127,6 +127,11 @@ impl Files {
             tags.push(blobs.part(upload, tags.len() as u32 + 1, last).await?);
         }
         blobs.finish(upload, &tags).await?;
+        match self.look_at(key, join.size).await {
+            Ok(Verdict::Clean) => {}
+            Ok(Verdict::Refused) => return Err(Failed::Never("it was looked at and refused".into())),
+            Err(why) => return Err(Failed::Later(why)),
+        }
         let head: Vec<Bytes> = blobs.read(key, 0..inspect::HEAD as u64).await?.try_collect().await?;
         let media_type = inspect::media_type(&head.concat());
         let thumbnail = match picture::draws(media_type) && join.size <= picture::BYTES {

@@ -195,6 +195,13 @@ impl File {
         self.coming().is_some_and(|(_, parts)| parts.is_all_here())
     }
 
+    /// When it is no longer tried to make one of the parts, if all are here.
+    pub(in crate::file) fn gives_up_at(&self, at_least: u64) -> Option<u64> {
+        let (begun, parts) = self.coming()?;
+        let patience = parts.terms.patience;
+        Some(begun.expires.saturating_sub(patience) + patience.max(at_least))
+    }
+
     fn progress(&self, at: &Moment<'_>, turn: &Id, offset: u64) -> Step<FileRecord> {
         let is_theirs = self.coming().is_some_and(|(_, parts)| parts.writer() == Some(turn));
         let news = self.news(at, offset, None).filter(|_| is_theirs && self.is_news(at, offset));

@@ -258,6 +258,23 @@ fn a_file_that_nobody_goes_on_with_is_given_up_and_so_is_one_that_is_cancelled()
 }
 
 #[test]
+fn one_that_is_all_here_and_cant_be_completed_is_tried_ever_more_seldom_and_for_a_day() {
+    let mut table = begun(Some(0));
+    let since = table.now;
+    for (number, wait) in [15, 30, 60, 120, 240, 300, 300].into_iter().enumerate() {
+        // The patience with who sends it does not count.
+        table.now = since + PATIENCE * number as u64;
+        let step = table.order(json!("Due")).unwrap();
+        assert!(join(&step).is_some() && step.records.is_empty());
+        assert_eq!(rings(&step), Some(table.now + wait * 1_000_000));
+    }
+    table.now = since + 86_400_000_000;
+    let step = table.order(json!("Due")).unwrap();
+    assert_eq!((discarded(&step), told(&step)), (vec!["files/a/whole"], vec![(0, Some("expired".into()))]));
+    assert_eq!(refused(table.order(joined(0))), Some(ErrorType::FileNotFound));
+}
+
+#[test]
 fn others_are_told_how_far_it_is_at_most_once_a_second() {
     let mut table = begun(Some(25));
     write(&mut table, "t1", 0);
