@@ -65,6 +65,28 @@ async fn a_session_resumed_on_another_node_goes_on_exactly_where_it_was() {
 }
 
 #[actix::test]
+async fn a_session_that_several_nodes_want_at_once_is_handed_from_one_to_the_next() {
+    let cluster = Cluster::start(3).await;
+    let (mut customer, mut agent, channel) = talk(&cluster, 0, 1).await;
+    for round in 0..20 {
+        customer.say(&channel, &round.to_string());
+        assert_eq!(texts(&mut agent, 1).await, numbers(round..round + 1));
+        // Not one of these connections comes to be the client's, as when it tries node after node.
+        let wanting = cluster.nodes.iter().map(|node| {
+            let id = agent.session_id.as_str().into();
+            node.on(node.arbiter_of(&agent.session_id), |hub| async move { hub.session(&id, || true).await })
+        });
+        for found in futures_util::future::join_all(wanting).await {
+            found.expect("the node runs").expect("the session is not lost");
+        }
+        agent.resume(&cluster.nodes[round % 3]).await;
+    }
+    customer.say(&channel, "20");
+    assert_eq!(texts(&mut agent, 1).await, numbers(20..21));
+    assert!(agent.passed.iter().all(|event| event.name() != "message_received"), "nothing came twice");
+}
+
+#[actix::test]
 async fn a_node_that_stops_hands_its_sessions_over_and_nothing_comes_twice() {
     let mut cluster = Cluster::start(3).await;
     let (mut customer, mut agent, channel) = talk(&cluster, 0, 1).await;

@@ -145,6 +145,16 @@ pub(super) static MUTANTS: &[Mutant] = &[
         test: &["--package", "levee-cluster", "--test", "moves"],
     },
     Mutant {
+        name: "a session that has gone on elsewhere is taken from there unasked",
+        guard: Guard::Handover,
+        edits: &[Edit {
+            file: "crates/cluster/src/whereabouts.rs",
+            old: "if (row.node.is_empty() || now == version)",
+            new: "if (true || row.node.is_empty() || now == version)",
+        }],
+        test: &["--package", "levee-cluster", "--test", "moves", "several_nodes"],
+    },
+    Mutant {
         name: "a new owner does not take timers up",
         guard: Guard::Orphan,
         edits: &[Edit {
