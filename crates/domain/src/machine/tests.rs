@@ -6,6 +6,7 @@ use crate::queue::Queue;
 use crate::realm::{Realm, RealmMember};
 use crate::table::{ID, Table, forwards};
 use crate::user::User;
+use crate::view::Stream;
 use levee_proto::attrs::{PuppetAttrs, RealmAttrs};
 use serde_json::json;
 
