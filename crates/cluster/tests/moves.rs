@@ -135,6 +135,25 @@ async fn a_session_whose_node_crashed_goes_on_from_its_cursors() {
 }
 
 #[actix::test]
+async fn what_a_node_wrote_last_and_could_not_tell_any_more_is_told_by_whoever_takes_its_shards() {
+    for nodes in [2, 3] {
+        let mut cluster = Cluster::start(nodes).await;
+        let (mut customer, mut agent, channel) = talk(&cluster, 0, 1).await;
+        customer.say(&channel, "0");
+        assert_eq!(texts(&mut agent, 1).await, numbers(0..1));
+        // Nobody else hears of it: it is the last that is said.
+        for other in 1..nodes {
+            cluster.network.cut("node-0", format!("node-{other}").as_str());
+        }
+        let last = customer.say(&channel, "1");
+        customer.find(|event| event.header["action_id"] == last).await;
+        cluster.nodes.remove(0).kill();
+        // The agent is on the node that takes the conversation, or on another one.
+        assert_eq!(texts(&mut agent, 1).await, numbers(1..2), "{nodes} nodes");
+    }
+}
+
+#[actix::test]
 async fn who_was_removed_while_their_node_was_gone_hears_what_came_before_and_that() {
     let cluster = Cluster::start(3).await;
     let mut owner = cluster.person(0, "owner").await;

@@ -59,10 +59,12 @@ impl Node {
             taken.retain(|shard| shared.placement.epoch(*shard, &shared.node).is_some());
             shared.metrics.shard_moves.with_label_values(&["taken"]).inc_by(taken.len() as u64);
         }
+        // Those that were taken too: what their last owner had written, and could not tell any more, is told now.
+        let mut changed = taken.clone();
         if names.len() > 1 || !unwanted.is_empty() {
-            let changed = shared.placement.learn(&shared.store.leases().await?);
-            self.attach_again(changed);
+            changed.extend(shared.placement.learn(&shared.store.leases().await?));
         }
+        self.attach_again(changed);
         let owns = !shared.placement.of(&shared.node).is_empty();
         self.ready.store(owns && !self.is_draining(), Ordering::Relaxed);
         self.resume_agenda(taken);
