@@ -39,6 +39,8 @@ enum Question<'a> {
     Realm(bool),
     /// Whether its owner may have one more of what it makes: one's own, or something of a realm.
     Quota(Thing, Option<&'a Id>),
+    /// What is left in the account of a realm's owner.
+    OwnerAccount(&'a Id),
     /// How many members a queue may have.
     QueueMembers,
 }
@@ -74,8 +76,8 @@ fn question(action: &Action) -> Option<Question<'_>> {
         Action::Realm(action) => match action {
             RealmAction::CreateRealm(create) => Some(Question::Realm(create.channel_attrs.is_some())),
             RealmAction::CreateQueue(create) => Some(Question::Quota(Thing::Queues, Some(&create.realm_id))),
-            RealmAction::DescribeRealm(_)
-            | RealmAction::DescribeRealmQueues(_)
+            RealmAction::DescribeRealm(describe) => Some(Question::OwnerAccount(&describe.realm_id)),
+            RealmAction::DescribeRealmQueues(_)
             | RealmAction::Track(_)
             | RealmAction::UpdateRealm(_)
             | RealmAction::DeleteRealm(_)
@@ -225,6 +227,7 @@ impl Hub {
             Some(Question::Realm(with_channel)) => {
                 Some(Found::Reserved(self.reserve_realm(user, stream, with_channel).await?))
             }
+            Some(Question::OwnerAccount(realm)) => self.owner_account(realm, user).await?.map(Found::Account),
             Some(Question::QueueMembers) => Some(Found::Limit(self.shared.options.quotas.queue_members)),
             Some(Question::Asking(Asking { metadata, secure, site })) => {
                 let secure = match secure {

@@ -9,7 +9,7 @@ use levee_domain::machine::Machine;
 use levee_domain::realm::first_channel;
 use levee_domain::rights::Right;
 use levee_domain::view::Stream;
-use levee_proto::{ErrorType, Id, Rejection, ids};
+use levee_proto::{ErrorType, Id, Object, Rejection, ids};
 use std::rc::Rc;
 
 impl Hub {
@@ -32,18 +32,50 @@ impl Hub {
         };
         let Some(owner) = owner else { return Ok(None) };
         let id = match thing {
-            Thing::Channels | Thing::Realms => stream.id.clone(),
+            Thing::Channels | Thing::Realms | Thing::Uploads => stream.id.clone(),
             Thing::Queues => ids::derive(stream.shard(), &["queue", &secret()]),
         };
         let most = self.shared.options.quotas.of(thing);
-        let order = AccountOrder::Reserve { thing, id: id.clone(), most };
-        if let Err(refusal) = self.ask(Stream::user(&owner), order.of_user()).await {
-            if refusal.error_type != ErrorType::Internal {
-                self.shared.metrics.drop("quota");
-            }
-            return Err(refusal);
-        }
+        self.ask_account(&owner, &AccountOrder::Reserve { thing, id: id.clone(), most, size: None }).await?;
         Ok(Some(Reservation { owner, id }))
+    }
+
+    async fn ask_account(self: &Rc<Self>, owner: &Id, order: &AccountOrder) -> Result<(), Rejection> {
+        let asked = self.ask(Stream::user(owner), order.of_user()).await;
+        if asked.as_ref().is_err_and(|refusal| refusal.error_type != ErrorType::Internal) {
+            self.shared.metrics.drop("quota");
+        }
+        asked.map(drop)
+    }
+
+    /// Reserves room for a file that somebody sends, of so many bytes.
+    ///
+    /// # Errors
+    /// `upload_quota_exceeded` when there is not so much left; `internal` when the owner does not answer.
+    pub(crate) async fn reserve_file(
+        self: &Rc<Self>,
+        owner: &Id,
+        file: &Id,
+        size: u64,
+    ) -> Result<Reservation, Rejection> {
+        let (thing, most) = (Thing::Uploads, self.shared.options.quotas.of(Thing::Uploads));
+        let order = AccountOrder::Reserve { thing, id: file.clone(), most, size: Some(size) };
+        self.ask_account(owner, &order).await?;
+        Ok(Reservation { owner: owner.clone(), id: file.clone() })
+    }
+
+    /// What is left in the account of a realm's owner, for one who may know that.
+    ///
+    /// # Errors
+    /// `internal` when the store or the owner does not answer.
+    pub(crate) async fn owner_account(
+        self: &Rc<Self>,
+        realm: &Id,
+        user: &Id,
+    ) -> Result<Option<Object>, Rejection> {
+        let Some(owner) = self.owner_of_realm(realm, user).await? else { return Ok(None) };
+        let owns = self.ask(Stream::user(&owner), serde_json::json!("Owns")).await?;
+        Ok(Some(self.shared.options.quotas.owner_account(&owns)))
     }
 
     /// Reserves a realm that a user is about to make, and its first channel if there is to be one.
@@ -88,7 +120,8 @@ impl Hub {
         self.free_all(act.actor.found.as_ref().map(Found::reserved).unwrap_or_default());
     }
 
-    fn free_all(self: &Rc<Self>, reserved: &[Reservation]) {
+    /// Frees what was reserved and came to nothing.
+    pub(crate) fn free_all(self: &Rc<Self>, reserved: &[Reservation]) {
         for Reservation { owner, id } in reserved {
             let order = AccountOrder::Free { id: id.clone() }.of_user();
             self.route(Stream::user(owner), Job::Tell(order));

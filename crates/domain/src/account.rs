@@ -6,7 +6,7 @@
 
 use crate::machine::Emit;
 use crate::view::Stream;
-use levee_proto::{ErrorType, Id, Object, Rejection};
+use levee_proto::{ErrorType, Id, Object, Rejection, limits};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -28,11 +28,13 @@ pub enum Thing {
     Realms,
     /// Queues, of all the user's realms.
     Queues,
+    /// Files that were sent: their bytes.
+    Uploads,
 }
 
 impl Thing {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Channels, Self::Realms, Self::Queues];
+    pub const ALL: [Self; 4] = [Self::Channels, Self::Realms, Self::Queues, Self::Uploads];
 
     /// Its name in `user_account`.
     pub fn name(self) -> &'static str {
@@ -40,6 +42,7 @@ impl Thing {
             Self::Channels => "channels",
             Self::Realms => "realms",
             Self::Queues => "queues",
+            Self::Uploads => "uploads",
         }
     }
 
@@ -48,6 +51,7 @@ impl Thing {
             Self::Channels => ErrorType::ChannelQuotaExceeded,
             Self::Realms => ErrorType::RealmQuotaExceeded,
             Self::Queues => ErrorType::QueueQuotaExceeded,
+            Self::Uploads => ErrorType::UploadQuotaExceeded,
         }
     }
 }
@@ -63,21 +67,30 @@ pub struct Quotas {
     pub queues: u64,
     /// Members of a queue.
     pub queue_members: u64,
+    /// Bytes of files that were sent; 0 for any number.
+    pub upload_bytes: u64,
 }
 
 impl Default for Quotas {
     fn default() -> Self {
-        Self { channels: 1000, realms: 100, queues: 1000, queue_members: 1000 }
+        Self { channels: 1000, realms: 100, queues: 1000, queue_members: 1000, upload_bytes: 0 }
     }
 }
 
 impl Quotas {
-    /// How many of these one may own.
+    /// How many of these one may own, if that is limited.
+    pub(crate) fn limit(&self, thing: Thing) -> Option<u64> {
+        Some(self.of(thing)).filter(|most| *most < u64::MAX)
+    }
+
+    /// How many of these one may own; of files, how many bytes.
     pub fn of(&self, thing: Thing) -> u64 {
         match thing {
             Thing::Channels => self.channels,
             Thing::Realms => self.realms,
             Thing::Queues => self.queues,
+            Thing::Uploads if self.upload_bytes == 0 => u64::MAX,
+            Thing::Uploads => self.upload_bytes,
         }
     }
 
@@ -86,12 +99,20 @@ impl Quotas {
         let count =
             |thing: Thing| owned.and_then(|owned| owned.get(thing.name())?.as_u64()).unwrap_or_default();
         let quota = |thing: Thing| {
-            let quota = self.of(thing);
+            let quota = self.limit(thing)?;
             let available = quota.saturating_sub(count(thing));
-            (thing.name().to_owned(), json!({"quota": quota, "available": available}))
+            Some((thing.name().to_owned(), json!({"quota": quota, "available": available})))
         };
         let members = ("queue_members".to_owned(), json!({"quota": self.queue_members}));
-        Thing::ALL.into_iter().map(quota).chain([members]).collect()
+        Thing::ALL.into_iter().filter_map(quota).chain([members]).collect()
+    }
+
+    /// The object `owner_account` of a realm whose owner has so much.
+    pub fn owner_account(&self, owned: &Value) -> Object {
+        let mut account = self.account(Some(owned));
+        account.remove(Thing::Realms.name());
+        account.remove(Thing::Uploads.name());
+        account
     }
 }
 
@@ -113,8 +134,11 @@ pub enum AccountOrder {
         thing: Thing,
         /// Its id.
         id: Id,
-        /// How many there may be.
+        /// How many there may be; of files, how many bytes.
         most: u64,
+        /// How many bytes it has, if it is a file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        size: Option<u64>,
     },
     /// It was not made.
     Free {
@@ -129,6 +153,9 @@ pub enum AccountOrder {
         id: Id,
         /// The record that says so, of whoever decides over it.
         seq: u64,
+        /// How many bytes it has, if it is a file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        size: Option<u64>,
     },
     /// Things are gone, or do not count any more.
     Gone {
@@ -161,6 +188,9 @@ pub enum AccountRecord {
         thing: Thing,
         /// Its id.
         id: Id,
+        /// How many bytes it has, if it is a file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        size: Option<u64>,
     },
     /// It was not made.
     Freed {
@@ -175,6 +205,9 @@ pub enum AccountRecord {
         id: Id,
         /// The record that says so.
         seq: u64,
+        /// How many bytes it has, if it is a file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        size: Option<u64>,
     },
     /// Things are gone.
     Gone {
@@ -194,6 +227,9 @@ pub struct Account {
     /// What is about to be made, each since when.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     reserved: BTreeMap<Id, (Thing, u64)>,
+    /// How many bytes files have, of those that are there and those that are about to be.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    sizes: BTreeMap<Id, u64>,
     /// What is gone, lately, each with the record that says so.
     #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
     gone: VecDeque<(Id, u64)>,
@@ -205,9 +241,17 @@ impl Account {
         *self == Self::default()
     }
 
+    /// What something counts for: a file for its bytes, anything else for one.
+    fn size(&self, id: &Id) -> u64 {
+        self.sizes.get(id).copied().unwrap_or(1)
+    }
+
     /// How much there is of each, as a user's glance has it.
     pub fn shown(&self) -> Value {
-        let count = |thing: Thing| self.owned.values().filter(|(of, _)| *of == thing).count();
+        let count = |thing: Thing| {
+            let all = self.owned.iter().filter(|(_, (of, _))| *of == thing);
+            all.fold(0_u64, |sum, (id, _)| sum.saturating_add(self.size(id)))
+        };
         Thing::ALL
             .into_iter()
             .map(|thing| (thing.name().to_owned(), json!(count(thing))))
@@ -221,25 +265,30 @@ impl Account {
     /// The thing's `_quota_exceeded` when there are as many as there may be.
     pub(crate) fn decide(&self, order: AccountOrder, now: u64) -> Result<Option<AccountRecord>, Rejection> {
         Ok(match order {
-            AccountOrder::Reserve { thing, id, most } => {
-                if self.owned.contains_key(&id) {
+            AccountOrder::Reserve { thing, id, most, size } => {
+                let wanted = size.unwrap_or(1);
+                if self.owned.contains_key(&id) && wanted <= self.size(&id) {
                     return Ok(None);
                 }
-                let owned = self.owned.values().filter(|(of, _)| *of == thing).count();
                 let fresh = self.reserved.iter().filter(|(_, (_, since))| now < since + RESERVED);
-                let others = fresh.filter(|(other, (of, _))| **other != id && *of == thing).count();
-                if (owned + others) as u64 >= most {
+                let others = self.owned.iter().chain(fresh);
+                let others = others.filter(|(other, (of, _))| **other != id && *of == thing);
+                let (count, sum) = others.fold((0, 0_u64), |(count, sum), (other, _)| {
+                    (count + 1, sum.saturating_add(self.size(other)))
+                });
+                if sum.saturating_add(wanted) > most || thing == Thing::Uploads && count >= limits::USER_FILES
+                {
                     return Err(Rejection::new(thing.refusal()));
                 }
-                Some(AccountRecord::Reserved { thing, id })
+                Some(AccountRecord::Reserved { thing, id, size })
             }
             AccountOrder::Free { id } => {
                 self.reserved.contains_key(&id).then_some(AccountRecord::Freed { id })
             }
-            AccountOrder::Owned { thing, id, seq } => {
+            AccountOrder::Owned { thing, id, seq, size } => {
                 let known = self.owned.get(&id).is_some_and(|(_, last)| *last >= seq)
                     || self.gone.iter().any(|(gone, last)| *gone == id && *last >= seq);
-                (!known).then_some(AccountRecord::Owned { thing, id, seq })
+                (!known).then_some(AccountRecord::Owned { thing, id, seq, size })
             }
             AccountOrder::Gone { mut ids, seq } => {
                 ids.retain(|id| self.owned.get(id).is_some_and(|(_, last)| *last < seq));
@@ -248,22 +297,36 @@ impl Account {
         })
     }
 
+    fn note_size(&mut self, id: &Id, size: Option<u64>) {
+        if let Some(size) = size {
+            self.sizes.insert(id.clone(), size);
+        }
+    }
+
     pub(crate) fn apply(&mut self, now: u64, record: AccountRecord) {
         match record {
-            AccountRecord::Reserved { thing, id } => {
+            AccountRecord::Reserved { thing, id, size } => {
                 self.reserved.retain(|_, (_, since)| now < *since + RESERVED);
+                self.note_size(&id, size.filter(|_| !self.owned.contains_key(&id)));
                 self.reserved.insert(id, (thing, now));
+                let (owned, reserved) = (&self.owned, &self.reserved);
+                self.sizes.retain(|id, _| owned.contains_key(id) || reserved.contains_key(id));
             }
             AccountRecord::Freed { id } => {
                 self.reserved.remove(&id);
+                if !self.owned.contains_key(&id) {
+                    self.sizes.remove(&id);
+                }
             }
-            AccountRecord::Owned { thing, id, seq } => {
+            AccountRecord::Owned { thing, id, seq, size } => {
                 self.reserved.remove(&id);
+                self.note_size(&id, size);
                 self.owned.insert(id, (thing, seq));
             }
             AccountRecord::Gone { ids, seq } => {
                 for id in ids {
                     self.owned.remove(&id);
+                    self.sizes.remove(&id);
                     self.gone.push_back((id, seq));
                 }
                 while self.gone.len() > REMEMBERED {
@@ -317,7 +380,7 @@ mod tests {
         assert_eq!(reserve(&mut account, "channels", "a", RESERVED), Ok(false), "it is there");
         // Nobody has told of the other one.
         assert_eq!(reserve(&mut account, "channels", "d", RESERVED + 5), Ok(true));
-        assert_eq!(account.shown(), json!({"channels": 1, "realms": 0, "queues": 0}));
+        assert_eq!(account.shown(), json!({"channels": 1, "realms": 0, "queues": 0, "uploads": 0}));
     }
 
     #[test]
@@ -338,10 +401,49 @@ mod tests {
 
     #[test]
     fn an_account_tells_of_each_what_may_be_and_what_is_left() {
-        let quotas = Quotas { channels: 3, realms: 2, queues: 0, queue_members: 9 };
+        let quotas = Quotas { channels: 3, realms: 2, queues: 0, queue_members: 9, upload_bytes: 0 };
         let shown = quotas.account(Some(&json!({"channels": 1, "realms": 5})));
         let expected = json!({"channels": {"quota": 3, "available": 2}, "realms": {"quota": 2, "available": 0},
             "queues": {"quota": 0, "available": 0}, "queue_members": {"quota": 9}});
         assert_eq!(Value::Object(shown), expected);
+        let owned = json!({"channels": 1, "realms": 5, "uploads": 70});
+        let quotas = Quotas { upload_bytes: 100, ..quotas };
+        assert_eq!(quotas.account(Some(&owned))["uploads"], json!({"quota": 100, "available": 30}));
+        let names: Vec<_> = quotas.owner_account(&owned).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["channels", "queue_members", "queues"]);
+    }
+
+    #[test]
+    fn files_count_by_their_bytes_while_they_are_there() {
+        let mut account = Account::default();
+        let reserve = |account: &mut Account, id: &str, size: u64, now: u64| {
+            let order = json!({"Reserve": {"thing": "uploads", "id": id, "most": 100, "size": size}});
+            give(account, order, now)
+        };
+        let there = |account: &mut Account, id: &str, size: u64, seq: u64| {
+            give(account, json!({"Owned": {"thing": "uploads", "id": id, "seq": seq, "size": size}}), 0)
+                .unwrap()
+        };
+        let full = Err(ErrorType::UploadQuotaExceeded);
+        assert_eq!(reserve(&mut account, "a", 101, 0), full);
+        assert_eq!(reserve(&mut account, "a", 60, 0), Ok(true));
+        assert_eq!(reserve(&mut account, "b", 41, 1), full);
+        assert_eq!(reserve(&mut account, "b", 40, 1), Ok(true));
+        assert_eq!(account.shown()["uploads"], 0);
+        assert!(there(&mut account, "a", 60, 1) && !there(&mut account, "a", 60, 1));
+        assert_eq!(account.shown()["uploads"], 60);
+        // One that was reserved and never came counts for a while only.
+        assert_eq!(reserve(&mut account, "c", 41, 2), full);
+        assert_eq!(reserve(&mut account, "c", 40, RESERVED + 2), Ok(true));
+        assert_eq!(give(&mut account, json!({"Free": {"id": "c"}}), RESERVED + 3), Ok(true));
+        // How large one is may be said later; asking for what it has is nothing new.
+        assert!(there(&mut account, "d", 0, 1));
+        assert_eq!(reserve(&mut account, "d", 41, RESERVED + 4), full);
+        assert_eq!(reserve(&mut account, "d", 40, RESERVED + 4), Ok(true));
+        assert!(there(&mut account, "d", 40, 2) && !there(&mut account, "d", 0, 1));
+        assert_eq!(reserve(&mut account, "d", 40, RESERVED + 5), Ok(false));
+        assert_eq!(account.shown()["uploads"], 100);
+        assert!(gone(&mut account, &["a"], 7));
+        assert_eq!((account.shown()["uploads"].clone(), account.sizes.len()), (json!(40), 1));
     }
 }

@@ -47,6 +47,8 @@ pub enum Found {
     Reserved(Vec<Reservation>),
     /// How many there may be.
     Limit(u64),
+    /// What is left in the account of a realm's owner.
+    Account(Object),
 }
 
 /// What actions about access keys and identities take; each uses its part.
@@ -96,6 +98,7 @@ impl std::fmt::Debug for Found {
             Self::Reading(_) => "Reading",
             Self::Reserved(_) => "Reserved",
             Self::Limit(_) => "Limit",
+            Self::Account(_) => "Account",
         })
     }
 }
@@ -156,6 +159,14 @@ impl Found {
     pub fn limit(&self) -> Option<u64> {
         match self {
             Self::Limit(limit) => Some(*limit),
+            _ => None,
+        }
+    }
+
+    /// What is left in the account of a realm's owner.
+    pub fn account(&self) -> Option<&Object> {
+        match self {
+            Self::Account(account) => Some(account),
             _ => None,
         }
     }

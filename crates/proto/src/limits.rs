@@ -40,6 +40,8 @@ pub const TAGS: usize = 1000;
 pub const TAG_DEPTH: usize = 10;
 /// Bytes of a tag's theme, encoded (`request_malformed`): a realm's tags travel together.
 pub const TAG_THEME_BYTES: usize = 1024;
+/// Files of a user that are kept (`upload_quota_exceeded`).
+pub const USER_FILES: usize = 100_000;
 /// Sites of a realm (`permission_denied`).
 pub const SITES: usize = 100;
 /// Bytes of a site's configuration, encoded (`request_malformed`).

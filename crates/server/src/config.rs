@@ -270,6 +270,7 @@ impl Config {
                 realms: values.integer("user_realms_max"),
                 queues: values.integer("user_queues_max"),
                 queue_members: values.integer("queue_members_max"),
+                upload_bytes: values.integer("user_upload_bytes_max"),
             },
             idle_passivate_s: values.integer("idle_passivate_s"),
             ice_urls: values.list("ice_urls"),

@@ -63,8 +63,9 @@ impl Hub {
     /// refusal goes to whoever decides about the action, too: it knows whether this is a retry of what it has answered.
     ///
     /// It is the conversation's own; `request_malformed` or `payload_has_too_many_parts` for what is no file;
-    /// `file_not_supported` for an icon that is no picture, and for what was looked at and refused; `upload_quota_exceeded` for a file that is too large, or when
-    /// there is no room; `send_rate_limited` when too many come at once; `internal` when the bytes can't be kept now.
+    /// `file_not_supported` for an icon that is no picture, and for what was looked at and refused;
+    /// `upload_quota_exceeded` for a file that is too large, when there is no room, or none left in the user's account;
+    /// `send_rate_limited` when too many come at once; `internal` when the bytes can't be kept now.
     pub(crate) async fn take_in(self: &Rc<Self>, sent: Sent<'_>, parts: &mut Vec<Bytes>) -> Found {
         let parts = std::mem::take(parts);
         let outcome = match sent.brings {
@@ -102,7 +103,14 @@ impl Hub {
         let may = json!({"MayUpload": {"user": sent.user, "in_dialogue": peer.is_some()}});
         self.ask(sent.stream.clone(), may).await?;
         let _place = files.place()?;
-        let described = self.keep(sent, name, bytes).await?;
+        let reserved = self.reserve_file(sent.user, &sent.file, bytes.len() as u64).await?;
+        let described = match self.keep(sent, name, bytes).await {
+            Ok(described) => described,
+            Err(rejection) => {
+                self.free_all(&[reserved]);
+                return Err(rejection);
+            }
+        };
         Ok(Found::File(Box::new(described), peer))
     }
 

@@ -33,7 +33,7 @@ impl Conversation {
         let (id, seq) = (at.id.clone(), at.seq + step.records.len() as u64);
         let told = match (before, after) {
             (None, Some(owner)) => {
-                Some(AccountOrder::Owned { thing: Thing::Channels, id, seq }.forward(owner))
+                Some(AccountOrder::Owned { thing: Thing::Channels, id, seq, size: None }.forward(owner))
             }
             (Some(owner), None) => Some(AccountOrder::Gone { ids: vec![id], seq }.forward(owner)),
             _ => None,

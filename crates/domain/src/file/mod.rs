@@ -3,6 +3,7 @@
 //! The bytes are elsewhere, under a name that the file keeps. Each attempt to take them in has a name of its own, so
 //! that what was replaced or given up can be removed without touching what is kept.
 
+mod account;
 mod decide;
 pub mod name;
 pub mod parts;
@@ -88,7 +89,7 @@ impl Machine for File {
     }
 
     fn decide(&self, at: &Moment<'_>, input: Input<FileOrder>) -> Decision {
-        match input {
+        let step = match input {
             Input::Action(actor, Action::File(FileAction::DescribeFile(_)), _) => self.describe(at, &actor),
             Input::Action(
                 _,
@@ -106,7 +107,8 @@ impl Machine for File {
                 _,
             ) => Err(Rejection::new(ErrorType::ActionNotSupported)),
             Input::Order(order) => self.obey(at, order),
-        }
+        };
+        Ok(self.tell_account(at, step?))
     }
 
     fn apply(&mut self, _seq: u64, _time: u64, record: &FileRecord) {

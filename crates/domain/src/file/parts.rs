@@ -155,6 +155,9 @@ pub struct Tail {
 /// How far a file is that comes in parts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
+    /// Whose it is.
+    #[serde(default)]
+    pub owner: Id,
     /// How many bytes of it are durable.
     pub offset: u64,
     /// How many it shall have, if that is known.

@@ -55,9 +55,11 @@ impl Realm {
             _ if !self.exists() => Err(Self::absent(at.id)),
             RealmAction::DescribeRealm(_) => {
                 let inside = standing.may(Right::SeeRealm);
+                let account = actor.found.as_ref().and_then(Found::account);
+                let owner_account = account.filter(|_| standing.may(Right::ManageRealm)).cloned();
                 Ok(Step::emit(Answer::event(&events::RealmFound {
                     realm_id: at.id.clone(),
-                    realm_attrs: self.attrs.clone(),
+                    realm_attrs: RealmAttrs { owner_account, ..self.attrs.clone() },
                     realm_settings: inside.then(|| self.settings.clone()),
                     realm_members: inside.then(|| self.members()),
                 })))
@@ -126,7 +128,12 @@ impl Realm {
                     "by": actor.listener(),
                     "command": command}});
                 // The queue answers, as soon as it is there.
-                let owned = AccountOrder::Owned { thing: Thing::Queues, id: queue.clone(), seq: at.seq + 1 };
+                let owned = AccountOrder::Owned {
+                    thing: Thing::Queues,
+                    id: queue.clone(),
+                    seq: at.seq + 1,
+                    size: None,
+                };
                 let mut step = Step::record(RealmRecord::QueueAdded { queue: queue.clone() })
                     .and(Emit::Forward(Stream::queue(&queue), order));
                 step.emits.extend(self.account(owned));
@@ -152,7 +159,8 @@ impl Realm {
         settings::check_queue_defaults(&settings)?;
         let settings = settings::changed(&Object::new(), settings)?;
         let order = json!({"RealmJoined": {"realm": at.id, "seq": at.seq + 1, "command": actor.command()}});
-        let owned = AccountOrder::Owned { thing: Thing::Realms, id: at.id.clone(), seq: at.seq + 1 };
+        let owned =
+            AccountOrder::Owned { thing: Thing::Realms, id: at.id.clone(), seq: at.seq + 1, size: None };
         let mut step = Step::record(RealmRecord::Created { attrs, settings, owner: (*actor.card).clone() })
             .and(Emit::Forward(Stream::user(&actor.user), order))
             .and(owned.forward(&actor.user));

@@ -286,6 +286,7 @@ impl User {
                 let answer = Emit::Answer(Answer::Value(Value::Null));
                 Step { records: record.into_iter().collect(), emits: vec![answer] }
             }
+            UserOrder::Owns => Step::emit(Emit::Answer(Answer::Value(self.account.shown()))),
             UserOrder::Puppet { master } => {
                 if !self.created || self.attrs.deleted.is_some() || self.master.as_ref() != Some(&master) {
                     return Err(Rejection::new(ErrorType::UserNotFound).about("puppet_id", at.id));

@@ -94,6 +94,8 @@ pub enum UserOrder {
     },
     /// Something of the user's account.
     Account(AccountOrder),
+    /// Answer how much the user owns.
+    Owns,
     /// Answer what others may know of the user to its master.
     Puppet {
         /// Who says that they are.

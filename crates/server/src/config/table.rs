@@ -294,6 +294,13 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "Members that a queue may have; beyond them there is queue_member_quota_exceeded.",
     ),
     setting(
+        "user_upload_bytes_max",
+        integer(0, 1 << 53),
+        "0",
+        "Bytes of files that a user may have sent and that are kept; 0 for any number. Beyond them there is \
+         upload_quota_exceeded.",
+    ),
+    setting(
         "idle_passivate_s",
         integer(1, 86_400),
         "30",

@@ -188,7 +188,7 @@ fn errors(page: &mut String) -> Result<()> {
 
 fn limit_table(page: &mut String) -> Result<()> {
     writeln!(page, "## Limits\n\n| what | limit |\n|---|--:|")?;
-    let rows: [(&str, u64); 15] = [
+    let rows: [(&str, u64); 16] = [
         ("bytes of an action's header", limits::HEADER_BYTES as u64),
         ("bytes of a payload part", limits::PART_BYTES as u64),
         ("bytes of a whole payload", limits::PAYLOAD_BYTES as u64),
@@ -202,6 +202,7 @@ fn limit_table(page: &mut String) -> Result<()> {
         ("identities of a user", limits::IDENTITIES as u64),
         ("mails that a user causes within an hour", limits::MAILS as u64),
         ("of them, mails to one address", limits::MAILS_TO_ONE as u64),
+        ("files of a user that are kept", limits::USER_FILES as u64),
         ("sites of a realm", limits::SITES as u64),
         ("bytes of a site's configuration", limits::SITE_BYTES as u64),
     ];

@@ -147,6 +147,7 @@ impl Hub {
         let may = json!({"MayUpload": {"user": upload.owner, "in_dialogue": upload.peer.is_some()}});
         self.ask(Stream::conversation(&upload.conversation), may).await?;
         let blobs = files.blobs()?;
+        self.reserve_file(&upload.owner, &ticket.file, length.unwrap_or_default()).await?;
         let key = format!("files/{}/whole", ticket.file);
         let handle = blobs.begin(&key).await.map_err(|error| files.refused(error))?;
         let patience = files.options.expire_after.as_micros() as u64;

@@ -73,9 +73,9 @@ impl Hub {
     /// What a user is told who may upload a file.
     ///
     /// # Errors
-    /// `upload_quota_exceeded` for one that is too large, `internal` when the store does not answer.
+    /// `upload_quota_exceeded` for one that is too large, or larger than what is left in the user's account, `internal` when the store does not answer.
     pub(crate) async fn upload_created(
-        &self,
+        self: &Rc<Self>,
         answer: Value,
         file: Id,
     ) -> Result<events::UploadCreated, Rejection> {
@@ -85,7 +85,9 @@ impl Hub {
         })?;
         let files = &self.shared.files;
         files.blobs()?;
-        files.check_size(upload.size.unwrap_or_default())?;
+        let size = upload.size.unwrap_or_default();
+        files.check_size(size)?;
+        self.reserve_file(&upload.owner, &file, size).await?;
         let expires = crate::now() / 1_000_000 + HOLDS_S;
         let (channel_id, user_id) = match &upload.peer {
             Some(peer) => (None, Some(peer.clone())),

@@ -144,6 +144,11 @@ impl Hub {
             self.shared.files.check_length(length)?;
         }
         let place = uploads.turns.take(&link.file).await?;
+        if let Some(length) = wish.length {
+            // It was not known how large it would be.
+            let now = super::standing(self.ask(file.clone(), json!({"Parts": "Offset"})).await?)?;
+            self.reserve_file(&now.owner, &link.file, length).await?;
+        }
         let name = compact_str::format_compact!("{:016x}", rand::random::<u64>());
         let write = json!({"Parts": {"Write": {"turn": name, "from": wish.from, "length": wish.length}}});
         let turn = read_turn(self.ask(file.clone(), write).await?)?;

@@ -298,7 +298,7 @@ impl File {
             (None, None) => return Err(Self::absent(at.id)),
         };
         let posted = self.phase == Phase::Posted;
-        Ok(Standing { offset, length, expires: begun.expires, posted, missed })
+        Ok(Standing { owner: begun.owner.clone(), offset, length, expires: begun.expires, posted, missed })
     }
 
     fn turn(&self, at: &Moment<'_>, missed: bool) -> Result<Emit, Rejection> {
