@@ -1,9 +1,11 @@
-//! The official client for Go against the real server, over TLS, as its users run it.
+//! The official client for Go against the real server, over TLS, as its users run it: against one node, and against
+//! several behind a balancer.
 
 use crate::repo::Repo;
 use crate::suite::Outcome;
 use crate::{demo, deps, shell};
 use anyhow::{Result, bail};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// The oldest Go that fetches a newer one by itself, where the module asks for that.
@@ -21,11 +23,12 @@ pub(crate) fn run(repo: &Repo) -> Result<Outcome> {
         return Ok(Outcome::Skipped(why));
     }
     let folder = repo.root.join("crates/server/tests/go");
-    let levee = demo::server(repo)?;
+    let (levee, backing) = (demo::server(repo)?, backing(repo)?);
     let go = |arguments: &[&str]| {
         let mut command = Command::new("go");
         command.current_dir(&folder).args(arguments);
-        command.env("GOFLAGS", "-mod=readonly").env("GOWORK", "off").env("LEVEE_BINARY", &levee);
+        command.env("GOFLAGS", "-mod=readonly").env("GOWORK", "off");
+        command.env("LEVEE_BINARY", &levee).env("LEVEE_BACKING", &backing);
         command
     };
     let unformatted = shell::output(Command::new("gofmt").current_dir(&folder).args(["-l", "."]))?;
@@ -35,6 +38,14 @@ pub(crate) fn run(repo: &Repo) -> Result<Outcome> {
     shell::run(&mut go(&["vet", "./..."]))?;
     shell::run(&mut go(&["test", "-count=1", "-timeout", PATIENCE, "./..."]))?;
     Ok(Outcome::Passed)
+}
+
+/// Builds the program that starts PostgreSQL and Redis for the tests.
+fn backing(repo: &Repo) -> Result<PathBuf> {
+    let mut cargo = shell::cargo();
+    cargo.current_dir(&repo.root).args(["build", "--package", "levee-testbed", "--example", "backing"]);
+    shell::run(cargo.arg("--locked"))?;
+    Ok(repo.target.join("debug/examples/backing"))
 }
 
 /// Why there is no Go to do it with; none if there is.

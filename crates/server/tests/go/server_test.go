@@ -89,8 +89,8 @@ func freePort() (int, error) {
 	return listener.Addr().(*net.TCPAddr).Port, nil
 }
 
-// spawn starts the server; what it prints goes to a file in the folder.
-func spawn(folder string, port int) (*exec.Cmd, error) {
+// spawn starts the server with further settings; what it prints goes to a file in the folder.
+func spawn(folder string, port int, settings ...string) (*exec.Cmd, error) {
 	log, err := os.OpenFile(filepath.Join(folder, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
@@ -102,6 +102,7 @@ func spawn(folder string, port int) (*exec.Cmd, error) {
 		// Receivers of webhooks show the same certificate.
 		child.Args = append(child.Args, "--webhook-ca", trusted, "--webhook-allow-private", "127.0.0.0/8")
 	}
+	child.Args = append(child.Args, settings...)
 	child.Dir = folder
 	child.Stdout, child.Stderr = log, log
 	// If the client's own code panics, no test can end it.
@@ -132,11 +133,13 @@ type server struct {
 	folder string
 	port   int
 	child  *exec.Cmd
+	// settings are flags beside those that all servers have.
+	settings []string
 }
 
-func startServer(t *testing.T) *server {
+func startServer(t *testing.T, settings ...string) *server {
 	t.Helper()
-	s := &server{t: t, folder: t.TempDir()}
+	s := &server{t: t, folder: t.TempDir(), settings: settings}
 	for _, name := range []string{certificateFile, keyFile} {
 		content, err := os.ReadFile(filepath.Join(certificate, name))
 		if err != nil {
@@ -168,7 +171,7 @@ func (s *server) address() string {
 // start starts it, the first time or again, and waits until it is ready.
 func (s *server) start() {
 	s.t.Helper()
-	child, err := spawn(s.folder, s.port)
+	child, err := spawn(s.folder, s.port, s.settings...)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	ninchat "github.com/ninchat/ninchat-go"
 )
 
 func TestASessionIsCreatedWithItsParametersAndAnswersAPing(t *testing.T) {
@@ -152,11 +154,31 @@ func connected(who, other *person) bool {
 func (p *person) hear(count int) []string {
 	p.t.Helper()
 	var heard []string
+	for _, event := range p.hearEvents(count) {
+		heard = append(heard, spoken(p.t, event))
+	}
+	return heard
+}
+
+// hearEvents are the events by which somebody hears that.
+func (p *person) hearEvents(count int) []*ninchat.Event {
+	p.t.Helper()
+	var heard []*ninchat.Event
 	known := make(map[string]bool)
 	for len(heard) < count {
-		event := p.next("message_received")
-		if id := text(event, "message_id"); text(event, "message_type") == "ninchat.com/text" && !known[id] {
-			known[id], heard = true, append(heard, spoken(p.t, event))
+		var event *ninchat.Event
+		select {
+		case event = <-p.events:
+		case <-time.After(limit):
+			var last []params
+			for _, before := range heard[max(0, len(heard)-5):] {
+				last = append(last, before.Params)
+			}
+			p.t.Fatalf("of %d messages %d came, the last of them %v", count, len(heard), last)
+		}
+		id := text(event, "channel_id") + text(event, "message_id")
+		if text(event, "message_type") == "ninchat.com/text" && !known[id] {
+			known[id], heard = true, append(heard, event)
 		}
 	}
 	return heard
