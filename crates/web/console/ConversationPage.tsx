@@ -10,6 +10,7 @@ import type { NameOf } from "../ui/timeline.ts";
 import { UploadList } from "../ui/UploadList.tsx";
 import { BackLink } from "./BackLink.tsx";
 import { CustomerData } from "./CustomerData.tsx";
+import { EndIcon } from "./icons.tsx";
 import { drafts, endConversation, fileLinks, hideConversation, loadOlder, resend, send, state, uploads, write } from "./model.ts";
 import { customerId, customerName, nameIn, presence } from "./people.ts";
 import { PresenceDot } from "./Sidebar.tsx";
@@ -89,8 +90,9 @@ function EndButton({ id, name }: { id: string; name: string }): JSX.Element {
   const dialog = useRef<HTMLDialogElement>(null);
   return (
     <>
-      <button type="button" class="lv-button" onClick={() => dialog.current?.showModal()}>
-        {texts.end}
+      <button type="button" class="lv-button" title={texts.end} onClick={() => dialog.current?.showModal()}>
+        <EndIcon size={18} />
+        <span class="label">{texts.end}</span>
       </button>
       <dialog ref={dialog} aria-labelledby="end-question">
         <form

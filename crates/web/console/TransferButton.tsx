@@ -2,6 +2,7 @@
 import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
 import type { Conversation, Queue } from "../client/src/index.ts";
+import { TransferIcon } from "./icons.tsx";
 import { describeTransferTargets, queueName, state, transfer, transferIds } from "./model.ts";
 import { queueState } from "./Sidebar.tsx";
 import { texts } from "./texts.ts";
@@ -35,8 +36,9 @@ export function TransferButton(props: { conversation: Conversation; name: string
 
   return (
     <>
-      <button type="button" class="lv-button" onClick={() => void open()}>
-        {texts.transfer}
+      <button type="button" class="lv-button" title={texts.transfer} onClick={() => void open()}>
+        <TransferIcon size={18} />
+        <span class="label">{texts.transfer}</span>
       </button>
       <dialog ref={dialog} aria-labelledby="transfer-question">
         <form onSubmit={(event) => void submit(event)}>

@@ -43,7 +43,7 @@ export class FakeFiles {
   }
 
   async serve(request: IncomingMessage, path: string, response: ServerResponse): Promise<void> {
-    const id = path.split("/").at(-1)!;
+    const id = path.split("/").filter((part) => part !== "secret").at(-1)!;
     const part = this.parts.get(id);
     const file = this.files.get(id);
     if (file && request.method === "GET") {
@@ -51,7 +51,7 @@ export class FakeFiles {
     } else if (!part) {
       response.writeHead(404, { ...TUS, "content-type": "text/plain" }).end("there is no such upload");
     } else if (request.method === "POST") {
-      response.writeHead(201, { ...TUS, location: `/files/part/${id}` }).end();
+      response.writeHead(201, { ...TUS, location: `/files/upload/${id}/secret` }).end();
     } else if (request.method === "HEAD") {
       response.writeHead(200, { ...TUS, "upload-offset": part.offset, "upload-length": part.size }).end();
     } else if (request.method === "DELETE") {
@@ -78,7 +78,7 @@ export class FakeFiles {
     const type = TYPES[part.name.split(".").at(-1) ?? ""] ?? "application/octet-stream";
     const thumbnail = type === "image/png" && { thumbnail: { width: data.readUInt32BE(16), height: data.readUInt32BE(20) } };
     const attrs = { name: part.name, size: data.length, type, ...thumbnail };
-    const file_id = `f${id}`;
+    const file_id = id;
     this.files.set(file_id, { attrs, data });
     this.news.post(part.channelId, part.userId, { file_id, file_attrs: attrs });
     this.end(id, part, "completed");

@@ -29,6 +29,9 @@ test("files are sent to their own origin, and shown from there", async ({ browse
     expect(origins[1]).toBe(origins[0]);
   }
   expect(complaints).toEqual([]);
+  // This server has a limit, too.
+  await visitor.getByLabel("Send files").setInputFiles({ name: "film.mp4", buffer: Buffer.alloc(1_000_001), mimeType: "video/mp4" });
+  await expect(visitor.getByRole("alert").getByText("It is too large. Files can have up to 1 MB.")).toBeVisible();
   await part(agent);
   await Promise.all(contexts.map((context) => context.close()));
 });

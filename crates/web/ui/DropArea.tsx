@@ -1,6 +1,8 @@
 // Owns taking files that are dragged onto a conversation.
 import type { ComponentChildren, JSX } from "preact";
 import { useState } from "preact/hooks";
+import { AttachIcon } from "./icons.tsx";
+import { texts } from "./texts.ts";
 
 export interface DropAreaProps {
   class: string;
@@ -29,6 +31,23 @@ export function DropArea({ class: name, onFiles, children }: DropAreaProps): JSX
       }}
     >
       {children}
+      {isOver && (
+        <div class="lv-drop-here" aria-hidden="true">
+          <AttachIcon size={28} />
+          {texts.dropHere}
+        </div>
+      )}
     </div>
   );
+}
+
+/** Files that are dropped beside an area would have the browser leave the page for them. */
+export function ignoreStrayFiles(): void {
+  const ignore = (event: DragEvent) => {
+    if (event.defaultPrevented || !event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    event.dataTransfer.dropEffect = "none";
+  };
+  addEventListener("dragover", ignore);
+  addEventListener("drop", ignore);
 }

@@ -29,6 +29,7 @@ export function MessageList(props: MessageListProps): JSX.Element {
   const log = useRef<HTMLDivElement>(null);
   const rows = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
+  const lastTop = useRef(0);
   const before = useRef<{ first?: string; height: number; last?: string }>({ height: 0 });
   const { messages } = conversation;
 
@@ -55,8 +56,11 @@ export function MessageList(props: MessageListProps): JSX.Element {
   }, []);
 
   const onScroll = () => {
-    const element = log.current!;
-    atEnd.current = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR_END;
+    const { scrollTop, scrollHeight, clientHeight } = log.current!;
+    // Only who scrolls up leaves the end. What is told late, after the messages have grown, isn't their doing.
+    if (scrollHeight - scrollTop - clientHeight < NEAR_END) atEnd.current = true;
+    else if (scrollTop < lastTop.current) atEnd.current = false;
+    lastTop.current = scrollTop;
   };
 
   return (

@@ -4,11 +4,12 @@ import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { fileAttrs, shownName } from "../client/src/files.ts";
 import type { Conversation, Upload } from "../client/src/state.ts";
 import type { OwnUpload, Uploads } from "../client/src/uploads.ts";
-import { fileSize } from "./fileLook.ts";
+import { KindIcon } from "./fileIcons.tsx";
+import { fileKind, fileSize, isDrawn } from "./fileLook.ts";
 import { fileTexts as texts } from "./fileTexts.ts";
 import { CloseIcon } from "./icons.tsx";
 import type { NameOf } from "./timeline.ts";
-import { problemText } from "./uploadWords.ts";
+import { announcement, isWorthRetry, problemText } from "./uploadWords.ts";
 
 export interface UploadListProps {
   conversation: Conversation;
@@ -18,14 +19,15 @@ export interface UploadListProps {
 
 /** After this long without news an upload is taken for given up; who sends tells of it every second. */
 const QUIET_SECONDS = 60;
+/** Larger pictures take too long to draw. */
+const LARGEST_PREVIEW = 30_000_000;
 
-export function UploadList({ conversation, uploads, nameOf }: UploadListProps): JSX.Element | null {
+export function UploadList({ conversation, uploads, nameOf }: UploadListProps): JSX.Element {
   const list = useRef<HTMLUListElement>(null);
-  const [all, setAll] = useState(uploads.state.value);
-  useLayoutEffect(() => uploads.state.subscribe(setAll), [uploads]);
+  const [all, said] = useUploads(uploads);
   const own = all.filter(({ channelId }) => channelId === conversation.id);
-  const others = useNews(Object.entries(conversation.uploads));
-  if (own.length === 0 && others.length === 0) return null;
+  const ownIds = new Set(own.map(({ fileId }) => fileId));
+  const others = useNews(Object.entries(conversation.uploads)).filter(([id]) => !ownIds.has(id));
   const remove = (id: number) => {
     // The button goes with its line; the focus goes on where files come from.
     const root = list.current!.getRootNode() as Document | ShadowRoot;
@@ -33,37 +35,86 @@ export function UploadList({ conversation, uploads, nameOf }: UploadListProps): 
     root.querySelector<HTMLElement>(".lv-composer textarea")?.focus();
   };
   return (
-    <ul class="lv-uploads" aria-label={texts.uploads} ref={list}>
-      {own.map((upload) => (
-        <OwnLine key={upload.id} upload={upload} onRemove={() => remove(upload.id)} onRetry={() => uploads.retry(upload.id)} />
-      ))}
-      {others.map(([id, upload]) => (
-        <OtherLine key={id} upload={upload} person={nameOf(upload.user_id)} />
-      ))}
-    </ul>
+    <>
+      <div class="lv-hidden" role="status">
+        {said}
+      </div>
+      {(own[0] ?? others[0]) && (
+        <ul class="lv-uploads" aria-label={texts.uploads} ref={list}>
+          {others.map(([id, upload]) => (
+            <OtherLine key={id} upload={upload} person={nameOf(upload.user_id)} />
+          ))}
+          {own.map((upload) => (
+            <OwnLine
+              key={upload.id}
+              upload={upload}
+              file={uploads.file(upload.id)}
+              onRemove={() => remove(upload.id)}
+              onRetry={() => uploads.retry(upload.id)}
+            />
+          ))}
+        </ul>
+      )}
+    </>
   );
 }
 
-function OwnLine(props: { upload: OwnUpload; onRemove: () => void; onRetry: () => void }): JSX.Element {
-  const { upload, onRemove, onRetry } = props;
+/** The files on their way, and the last that is worth saying of them. */
+function useUploads({ state }: Uploads): [OwnUpload[], string] {
+  const [all, setAll] = useState(state.value);
+  const [said, setSaid] = useState("");
+  useLayoutEffect(() => {
+    let before: OwnUpload[] = [];
+    const take = (next: OwnUpload[]) => {
+      const words = announcement(before, next);
+      before = next;
+      setAll(next);
+      if (words) setSaid(words);
+    };
+    take(state.value);
+    return state.subscribe(take);
+  }, [state]);
+  return [all, said];
+}
+
+function OwnLine(props: { upload: OwnUpload; file: File | undefined; onRemove: () => void; onRetry: () => void }): JSX.Element {
+  const { upload, file, onRemove, onRetry } = props;
   const { phase, problem, sent, size } = upload;
   const name = shownName(upload);
   const isFailed = phase === "failed";
   return (
     <li class={isFailed ? "lv-upload failed" : "lv-upload"}>
+      <Preview file={file} />
       <div class="lv-upload-text">
         <bdi class="lv-file-name">{name}</bdi>
         <span class="lv-file-size">{stateOf(upload)}</span>
         <span role="alert">{problem && problemText(problem)}</span>
-        {!isFailed && <progress aria-label={texts.progress(name)} value={size > 0 ? sent / size : 0} />}
+        {!isFailed && phase !== "queued" && <progress aria-label={texts.progress(name)} value={size > 0 ? sent / size : 0} />}
       </div>
-      {isFailed && (
+      {problem && isWorthRetry(problem) && (
         <button type="button" class="lv-button small" aria-label={texts.retryNamed(name)} onClick={onRetry}>
           {texts.retry}
         </button>
       )}
       <RemoveButton label={isFailed ? texts.dismissNamed(name) : texts.cancelNamed(name)} onClick={onRemove} />
     </li>
+  );
+}
+
+/** A small picture of the file, or an icon of its kind. */
+function Preview({ file }: { file: File | undefined }): JSX.Element {
+  const [url, setUrl] = useState<string | null>(null);
+  useLayoutEffect(() => {
+    if (!file || !isDrawn(file) || file.size > LARGEST_PREVIEW) return;
+    const made = URL.createObjectURL(file);
+    setUrl(made);
+    return () => URL.revokeObjectURL(made);
+  }, [file]);
+  // A page may not let the widget show what has no address, and not all is a picture that says so.
+  return (
+    <span class="lv-preview">
+      {url ? <img src={url} alt="" onError={() => setUrl(null)} /> : <KindIcon kind={fileKind({ type: file?.type ?? "" })} />}
+    </span>
   );
 }
 
@@ -78,6 +129,7 @@ function RemoveButton({ label, onClick }: { label: string; onClick: () => void }
 function stateOf({ phase, sent, size }: OwnUpload): string {
   if (phase === "queued") return texts.queued;
   if (phase === "waiting") return texts.waiting;
+  if (phase === "finishing") return texts.finishing;
   return phase === "failed" ? fileSize(size) : texts.sentOf(fileSize(sent), fileSize(size));
 }
 
@@ -95,6 +147,7 @@ function OtherLine({ upload, person }: { upload: Upload; person: string }): JSX.
     <li class="lv-upload other">
       <span>
         {texts.sends(person)} {name}
+        {attrs.size ? ` · ${fileSize(attrs.size)}` : null}
       </span>
       {attrs.size ? <progress aria-label={texts.progress(shownName(attrs))} value={upload.upload_offset / attrs.size} /> : null}
     </li>

@@ -7,7 +7,6 @@ const UNITS = ["B", "kB", "MB", "GB", "TB"];
 const number = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
 const ARCHIVE = /zip|x-tar|compressed|x-rar|x-bzip|x-xz|zstd/;
 const TEXT = /^text\/|pdf|document|msword|rtf|sheet|excel|presentation|powerpoint/;
-/** What browsers draw by themselves. */
 const DRAWN = /^image\/(png|jpeg|gif|webp)$/;
 const PICTURE_WIDTH = 280;
 const PICTURE_HEIGHT = 240;
@@ -31,9 +30,14 @@ export function fileKind({ type = "" }: FileAttrs): FileKind {
   return TEXT.test(type) ? "text" : "other";
 }
 
+/** Whether browsers draw it by themselves. */
+export function isDrawn({ type = "" }: FileAttrs): boolean {
+  return DRAWN.test(type);
+}
+
 /** The room for a file's thumbnail in pixels, known before it is loaded; null if it has none. */
-export function pictureRoom({ type = "", thumbnail }: FileAttrs): { width: number; height: number } | null {
-  if (!thumbnail || !DRAWN.test(type)) return null;
+export function pictureRoom({ type, thumbnail }: FileAttrs): { width: number; height: number } | null {
+  if (!thumbnail || !isDrawn({ type })) return null;
   const scale = Math.min(1, PICTURE_WIDTH / thumbnail.width, PICTURE_HEIGHT / thumbnail.height);
   return { width: Math.max(1, Math.round(thumbnail.width * scale)), height: Math.max(1, Math.round(thumbnail.height * scale)) };
 }

@@ -23,4 +23,5 @@ export const texts = {
   transferredAway: "Transferred to another queue",
   transferredHere: (queue = "another queue") => `Transferred from ${queue}`,
   attach: "Send files",
+  dropHere: "Drop files to send them",
 };

@@ -34,12 +34,15 @@ pub(crate) fn run(repo: &Repo) -> Result<()> {
     let levee = demo::server(repo)?;
     let screenshots = repo.root.join("test-output/screenshots");
     std::fs::create_dir_all(&screenshots)?;
-    let mut plain = Running::start(&levee, repo.scratch("browser")?, &[])?;
+    let mut plain = Running::start(&levee, repo.scratch("browser")?, &["--listen=127.0.0.1:0".into()])?;
     // By another name the same server is another origin to a browser.
     let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    let (listen, origin) =
-        (format!("--listen=127.0.0.1:{port}"), format!("--files-origin=http://localhost:{port}"));
-    let mut apart = Running::start(&levee, repo.scratch("browser-apart")?, &[&listen, &origin])?;
+    let settings = [
+        format!("--listen=127.0.0.1:{port}"),
+        format!("--files-origin=http://localhost:{port}"),
+        "--file-bytes-max=1000000".into(),
+    ];
+    let mut apart = Running::start(&levee, repo.scratch("browser-apart")?, &settings)?;
     let mut outcome = play(repo, &chromium, &screenshots, &mut plain, &mut apart);
     for demo in [plain, apart] {
         let log = demo.folder.join("demo.log");
@@ -84,7 +87,7 @@ struct Running {
 
 impl Running {
     /// Starts one without data from before.
-    fn start(levee: &Path, folder: PathBuf, arguments: &[&str]) -> Result<Self> {
+    fn start(levee: &Path, folder: PathBuf, arguments: &[String]) -> Result<Self> {
         let data = folder.join("data");
         if data.exists() {
             std::fs::remove_dir_all(&data)?;
@@ -98,11 +101,7 @@ impl Running {
                 command.env_remove(name);
             }
         }
-        command.arg("demo").arg("--data-dir").arg(data);
-        match arguments {
-            [] => command.arg("--listen=127.0.0.1:0"),
-            _ => command.args(arguments),
-        };
+        command.arg("demo").arg("--data-dir").arg(data).args(arguments);
         println!("$ {}", shell::line(&command));
         let child = command
             .current_dir(&folder)

@@ -18,7 +18,7 @@ export function carry(file: Blob, url: string, events: TransferEvents): Transfer
     // The page is left together with the file; another visit can't go on with it.
     storeFingerprintForResuming: false,
     onProgress: (sent) => events.progress(sent),
-    onSuccess: () => events.done(),
+    onSuccess: () => events.done(fileIdOf(upload.url!)),
     onError: (error) => events.failed(problemOf(error)),
     onShouldRetry: (error, attempt) => {
       const again = isWorthAnother(statusOf(error), attempt);
@@ -36,6 +36,11 @@ export function carry(file: Blob, url: string, events: TransferEvents): Transfer
 export function isWorthAnother(status: number | undefined, attempt: number): boolean {
   if (status === undefined) return true;
   return attempt < FAILURES && (BUSY.has(status) || (status >= 500 && status !== NO_ROOM));
+}
+
+/** An upload's address names its file: `/files/upload/FILE/SECRET`. */
+export function fileIdOf(url: string): string {
+  return new URL(url).pathname.split("/").at(-2) ?? "";
 }
 
 function statusOf(error: Error): number | undefined {

@@ -1,7 +1,9 @@
 // Owns sending files: one after the other, each in one stream that goes on after a lost connection. It knows nothing of
 // HTTP; what carries the bytes is loaded with the first file.
+import { filesOf } from "./files.ts";
 import { Observable } from "./observable.ts";
 import { ActionError, type Reply } from "./pending.ts";
+import type { Conversation, State } from "./state.ts";
 import type { ActionParams, EventOf } from "./wire.ts";
 
 export interface OwnUpload {
@@ -11,7 +13,9 @@ export interface OwnUpload {
   size: number;
   /** Bytes that are on their way or have arrived. */
   sent: number;
-  phase: "queued" | "sending" | "waiting" | "failed";
+  phase: "queued" | "sending" | "waiting" | "finishing" | "failed";
+  /** The server's id of the file, once all of it is there. */
+  fileId?: string;
   problem?: UploadProblem;
 }
 
@@ -34,7 +38,8 @@ export interface TransferEvents {
   progress(sent: number): void;
   /** The connection is lost, and it tries again. */
   waiting(): void;
-  done(): void;
+  /** All is there. The server looks at it, and then it comes as a message. */
+  done(fileId: string): void;
   failed(problem: UploadProblem): void;
 }
 
@@ -42,6 +47,7 @@ export type Carrier = (file: Blob, url: string, events: TransferEvents) => Trans
 
 /** The part of a chat that is asked where to send files to. */
 export interface UploadSource {
+  readonly state: Observable<State>;
   call(action: "levee_create_upload", params: ActionParams["levee_create_upload"]): Promise<Reply>;
 }
 
@@ -49,6 +55,9 @@ interface Entry {
   file: File;
   transfer?: Transfer;
 }
+
+/** After this long without a word of a file that is all there, nothing is made of it any more: its message may be old. */
+const FINISH_MS = 120_000;
 
 export class Uploads {
   readonly state = new Observable<OwnUpload[]>([]);
@@ -60,7 +69,14 @@ export class Uploads {
     /** What an address without a host belongs to. */
     private readonly server: string,
     private readonly loadCarrier: () => Promise<Carrier>,
-  ) {}
+  ) {
+    source.state.subscribe((state) => this.settle(state));
+  }
+
+  /** The file itself, for showing it. */
+  file(id: number): File | undefined {
+    return this.entries.get(id)?.file;
+  }
 
   send(channelId: string, files: readonly File[]): void {
     for (const file of files) {
@@ -119,7 +135,8 @@ export class Uploads {
       }
       entry.transfer.start();
     } catch (error) {
-      this.fail(id, { type: error instanceof ActionError ? error.type : error instanceof DOMException ? "unreadable" : "failed" });
+      const { type, reason } = error instanceof ActionError ? error : { type: error instanceof DOMException ? "unreadable" : "failed" };
+      this.fail(id, { type, ...(reason !== undefined && { said: reason }) });
     }
   }
 
@@ -138,7 +155,7 @@ export class Uploads {
     return {
       progress: (sent) => this.patch(id, { sent, phase: "sending" }),
       waiting: () => this.patch(id, { phase: "waiting" }),
-      done: () => this.remove(id),
+      done: (fileId) => this.finish(id, fileId),
       failed: (problem) => {
         const entry = this.entries.get(id);
         // What the server refused or has forgotten begins anew, with another address.
@@ -146,6 +163,29 @@ export class Uploads {
         this.fail(id, problem);
       },
     };
+  }
+
+  private finish(id: number, fileId: string): void {
+    this.patch(id, { phase: "finishing", fileId });
+    this.settle(this.source.state.value);
+    setTimeout(() => {
+      if (this.state.value.some((upload) => upload.id === id && upload.phase === "finishing")) this.remove(id);
+    }, FINISH_MS);
+    this.next();
+  }
+
+  /** Lets go of what has come to its conversation, or was refused when it was complete. */
+  private settle({ conversations }: State): void {
+    for (const { id, channelId, phase, fileId } of this.state.value) {
+      if (phase !== "finishing" || fileId === undefined) continue;
+      const conversation = conversations[channelId];
+      if (!conversation || hasFile(conversation, fileId)) {
+        this.remove(id);
+      } else if (conversation.uploads[fileId]?.upload_ended === "refused") {
+        this.entries.get(id)!.transfer = undefined;
+        this.fail(id, { type: "refused" });
+      }
+    }
   }
 
   private fail(id: number, problem: UploadProblem): void {
@@ -162,4 +202,9 @@ export class Uploads {
     this.state.set(this.state.value.filter((upload) => upload.id !== id));
     this.next();
   }
+}
+
+function hasFile({ messages }: Conversation, fileId: string): boolean {
+  // The newest are the likeliest.
+  return messages.findLast((message) => filesOf(message).some(({ id }) => id === fileId)) !== undefined;
 }

@@ -1,7 +1,7 @@
 // Owns that files are sent one after the other, go on after a lost connection, and fail visibly.
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { maySendFiles, type Conversation } from "../src/state.ts";
-import { isWorthAnother } from "../src/tus.ts";
+import { fileIdOf, isWorthAnother } from "../src/tus.ts";
 import { Uploads, type TransferEvents } from "../src/uploads.ts";
 import { chatInConversation, ScriptedSocket, useScriptedSocket } from "./scripted-socket.ts";
 
@@ -54,9 +54,9 @@ describe("files", () => {
     expect(carrying.urls).toEqual(["https://host/upload/1"]);
     carrying.events[0]!.progress(3);
     expect(shown(uploads)).toEqual(["a sending 3", "b queued 0"]);
-    carrying.events[0]!.done();
+    carrying.events[0]!.done("f1");
     await settled();
-    expect(shown(uploads)).toEqual(["b sending 0"]);
+    expect(shown(uploads)).toEqual(["a finishing 3", "b sending 0"]);
     await allow(1, "https://other/upload/2");
     expect(carrying.urls[1]).toBe("https://other/upload/2");
   });
@@ -108,7 +108,7 @@ describe("files", () => {
     await settled();
     expect(shown(uploads)).toEqual(["a failed 0", "b sending 0"]);
     await allow();
-    carrying.events[1]!.done();
+    carrying.events[1]!.done("f2");
     uploads.retry(1);
     await settled();
     expect(carrying.told).toEqual(["start", "start", "start"]);
@@ -127,12 +127,51 @@ describe("files", () => {
     expect(uploads.state.value[0]).toMatchObject({ phase: "sending", problem: undefined });
   });
 
+  it("that are all there are shown until their message comes, or for a while", async () => {
+    const { uploads, carrying } = await sending("a", "b");
+    await allow();
+    carrying.events[0]!.done("f1");
+    const message = { channel_id: "c1", message_id: "5", message_time: 5, message_type: "ninchat.com/file", message_user_id: "me" };
+    ScriptedSocket.latest.event("message_received", message, { files: [{ file_id: "f9" }] });
+    expect(shown(uploads)).toEqual(["a finishing 0", "b sending 0"]);
+    ScriptedSocket.latest.event("message_received", { ...message, message_id: "6" }, { files: [{ file_id: "f1" }] });
+    expect(shown(uploads)).toEqual(["b sending 0"]);
+    await settled();
+    await allow();
+    carrying.events[1]!.done("f2");
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(shown(uploads)).toEqual([]);
+  });
+
+  it("whose message came before they knew are done at once", async () => {
+    const { uploads, carrying } = await sending("a");
+    await allow();
+    const message = { channel_id: "c1", message_id: "5", message_time: 5, message_type: "ninchat.com/file", message_user_id: "me" };
+    ScriptedSocket.latest.event("message_received", message, { files: [{ file_id: "f1" }] });
+    carrying.events[0]!.done("f1");
+    expect(shown(uploads)).toEqual([]);
+  });
+
+  it("that are refused when they are complete say so, and begin anew", async () => {
+    const { uploads, carrying } = await sending("a");
+    await allow();
+    carrying.events[0]!.done("f1");
+    const news = { channel_id: "c1", user_id: "me", upload_id: "f1", file_attrs: { name: "a" }, upload_offset: 7 };
+    ScriptedSocket.latest.event("levee_upload_updated", { ...news, upload_ended: "refused" });
+    expect(uploads.state.value[0]).toMatchObject({ phase: "failed", problem: { type: "refused" } });
+    uploads.retry(1);
+    await settled();
+    await allow();
+    expect(carrying.urls).toHaveLength(2);
+  });
+
   it("that aren't allowed say so", async () => {
     const { uploads } = await sending("a");
     const { action_id } = ScriptedSocket.latest.named("levee_create_upload")[0]!;
-    ScriptedSocket.latest.event("error", { action_id, error_type: "permission_denied" });
+    ScriptedSocket.latest.event("error", { action_id, error_type: "permission_denied", error_reason: "not here" });
     await settled();
-    expect(uploads.state.value[0]).toMatchObject({ phase: "failed", problem: { type: "permission_denied" } });
+    const problem = { type: "permission_denied", said: "not here" };
+    expect(uploads.state.value[0]).toMatchObject({ phase: "failed", problem });
   });
 
   it("that can't be read aren't announced", async () => {
@@ -158,6 +197,10 @@ it.each([
   [413, 0, false],
 ])("after status %s, attempt %d is followed by another: %s", (status, attempt, another) => {
   expect(isWorthAnother(status, attempt)).toBe(another);
+});
+
+it("an upload's address names its file", () => {
+  expect(fileIdOf("https://files.example/files/upload/00file/secret")).toBe("00file");
 });
 
 describe("others' uploads", () => {
