@@ -2,6 +2,7 @@
 import { computed, effect, signal, type Signal } from "@preact/signals";
 import {
   ActionError,
+  askBeforeLeaving,
   Chat,
   FileLinks,
   initialState,
@@ -65,6 +66,7 @@ export function start(): void {
     chat.nudge();
     sending.nudge();
   });
+  askBeforeLeaving(() => sending.isBusy);
   const isVisible = signal(document.visibilityState === "visible");
   document.addEventListener("visibilitychange", () => (isVisible.value = document.visibilityState === "visible"));
   watchIdleness((isIdle) => chat.setIdle(isIdle));

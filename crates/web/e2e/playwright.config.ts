@@ -14,10 +14,11 @@ const FLAGS = [
 export default defineConfig({
   testDir: ".",
   outputDir: "../node_modules/.cache/e2e",
-  timeout: 120_000,
+  // Machines that test are busy.
+  timeout: 300_000,
   workers: 1,
   reporter: "list",
-  expect: { timeout: 15_000 },
+  expect: { timeout: 30_000 },
   // Contrast is measured in each.
   projects: [
     { name: "light", use: { colorScheme: "light" } },

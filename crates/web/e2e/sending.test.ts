@@ -20,18 +20,19 @@ async function choose(page: Page, ...files: Chosen[]): Promise<void> {
   await page.getByLabel("Send files").setInputFiles(input);
 }
 
-/** What a person drags or copies from elsewhere. */
-async function give(target: Locator, event: "dragover" | "drop" | "paste", name: string, buffer: Buffer): Promise<void> {
-  await target.evaluate(
+/** What a person drags or copies from elsewhere. Says whether the page has taken it. */
+async function give(target: Locator, event: "dragover" | "drop" | "paste", name: string, buffer: Buffer): Promise<boolean> {
+  return target.evaluate(
     (element, { event, name, base64 }) => {
       const data = new DataTransfer();
       data.items.add(new File([Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0))], name));
       const init = { bubbles: true, cancelable: true, composed: true };
-      element.dispatchEvent(
+      const wasTaken = !element.dispatchEvent(
         event === "paste"
           ? new ClipboardEvent("paste", { ...init, clipboardData: data })
           : new DragEvent(event, { ...init, dataTransfer: data }),
       );
+      return wasTaken;
     },
     { event, name, base64: buffer.toString("base64") },
   );
@@ -73,6 +74,8 @@ test("files are sent from both pages, through a lost connection", async ({ brows
     await picture(agent, "agent-13-drop");
     await give(log(agent), "drop", "first.txt", Buffer.from("first"));
     await expect(target).toBeHidden();
+    // Beside the conversation it must not lead away from the page.
+    expect(await give(agent.getByRole("navigation"), "drop", "stray.txt", Buffer.from("stray"))).toBe(true);
     await give(composer(agent), "paste", "second.png", image);
     for (const page of [visitor, agent]) {
       await expect(log(page).getByRole("link", { name: /^Download first.txt 5 B$/ })).toBeVisible();
@@ -96,7 +99,7 @@ test("files are sent from both pages, through a lost connection", async ({ brows
     await pictures(visitor, "visitor-8-sending");
     await pictures(agent, "agent-7-sending");
     link.cut();
-    await expect(onTheirWay(visitor)).toContainText("Waiting for the connection…");
+    await expect(onTheirWay(visitor)).toContainText("Reconnecting…");
     await picture(visitor, "visitor-9-cut");
     link.pace = undefined;
     link.mend();

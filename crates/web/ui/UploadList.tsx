@@ -145,10 +145,10 @@ function OtherLine({ upload, person }: { upload: Upload; person: string }): JSX.
   }
   return (
     <li class="lv-upload other">
-      <span>
+      <span class="lv-upload-what">
         {texts.sends(person)} {name}
-        {attrs.size ? ` · ${fileSize(attrs.size)}` : null}
       </span>
+      {attrs.size ? <span class="lv-file-size">{fileSize(attrs.size)}</span> : null}
       {attrs.size ? <progress aria-label={texts.progress(shownName(attrs))} value={upload.upload_offset / attrs.size} /> : null}
     </li>
   );

@@ -9,7 +9,7 @@ export const fileTexts = {
   uploads: "Files on their way",
   progress: (name: string) => `Progress of ${name}`,
   queued: "Waiting for its turn",
-  waiting: "Waiting for the connection…",
+  waiting: "Reconnecting…",
   finishing: "Almost there…",
   sending: (name: string) => `Sending ${name}`,
   sendingMany: (count: number) => `Sending ${count} files`,

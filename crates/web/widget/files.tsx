@@ -1,7 +1,7 @@
 // Owns the part of the widget that is loaded when there is a first file to show. It is a root of its own in a place
 // that the rest of the widget leaves to it, so that neither has to share its framework with the other.
 import { render } from "preact";
-import { FileLinks, filesOf, Uploads, type Chat, type Conversation, type Message } from "../client/src/index.ts";
+import { askBeforeLeaving, FileLinks, filesOf, Uploads, type Chat, type Conversation, type Message } from "../client/src/index.ts";
 import { FileCards } from "../ui/FileCards.tsx";
 import filesCss from "../ui/files.css?inline";
 import type { NameOf } from "../ui/timeline.ts";
@@ -47,6 +47,7 @@ function of({ chat, server }: Host): FilesOfChat {
   const links = new FileLinks(chat, server);
   const uploads = new Uploads(chat, server, async () => (await import("../client/src/tus.ts")).carry);
   addEventListener("online", () => uploads.nudge());
+  askBeforeLeaving(() => uploads.isBusy);
   known.set(chat, { links, uploads });
   return { links, uploads };
 }

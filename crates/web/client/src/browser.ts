@@ -60,3 +60,10 @@ export function socketUrl(origin: string): string {
 export function callUrl(origin: string): string {
   return new URL("/v2/call", origin).href;
 }
+
+/** Has the browser ask before the page is left, for as long as that would lose something. */
+export function askBeforeLeaving(isBusy: () => boolean): void {
+  addEventListener("beforeunload", (event) => {
+    if (isBusy()) event.preventDefault();
+  });
+}

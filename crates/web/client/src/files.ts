@@ -1,6 +1,6 @@
 // Owns what a message says of its files, and where the server says that they are: addresses that expire.
 import { Observable } from "./observable.ts";
-import { ActionError, type Reply } from "./pending.ts";
+import { asActionError, type Reply } from "./pending.ts";
 import { hasFiles, type Message } from "./state.ts";
 import type { EventOf, FileAttrs } from "./wire.ts";
 
@@ -95,7 +95,7 @@ export class FileLinks {
       this.state.set({ ...this.state.value, [id]: link });
       return link;
     } catch (error) {
-      const type = error instanceof ActionError ? error.type : "";
+      const type = asActionError(error)?.type;
       // The session that was asked is gone; its successor knows as well.
       if (type === "session_lost") return this.describe(id);
       if (type !== "session_closed") this.state.set({ ...this.state.value, [id]: null });

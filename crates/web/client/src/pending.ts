@@ -37,6 +37,11 @@ export class ActionError extends Error {
   }
 }
 
+/** The refusal that an error is. A part of a page that is loaded later has a class of its own, so its name tells. */
+export function asActionError(error: unknown): { type: string; reason?: string } | null {
+  return error instanceof Error && error.name === "ActionError" ? (error as Error & { type: string; reason?: string }) : null;
+}
+
 /** A history reply is many events; the last is an empty result or the message after which none remains. */
 function completes(action: ActionName, event: WireEvent): boolean {
   if (event.event === "error" || action !== "load_history") return true;

@@ -2,7 +2,7 @@
 // HTTP; what carries the bytes is loaded with the first file.
 import { filesOf } from "./files.ts";
 import { Observable } from "./observable.ts";
-import { ActionError, type Reply } from "./pending.ts";
+import { asActionError, type Reply } from "./pending.ts";
 import type { Conversation, State } from "./state.ts";
 import type { ActionParams, EventOf } from "./wire.ts";
 
@@ -70,7 +70,18 @@ export class Uploads {
     private readonly server: string,
     private readonly loadCarrier: () => Promise<Carrier>,
   ) {
-    source.state.subscribe((state) => this.settle(state));
+    let { status } = source.state.value;
+    source.state.subscribe((state) => {
+      const isBack = state.status === "online" && status !== "online";
+      status = state.status;
+      this.settle(state);
+      if (isBack) this.nudge();
+    });
+  }
+
+  /** Whether leaving would lose something. */
+  get isBusy(): boolean {
+    return this.state.value.some(({ phase }) => phase === "queued" || phase === "sending" || phase === "waiting");
   }
 
   /** The file itself, for showing it. */
@@ -135,8 +146,7 @@ export class Uploads {
       }
       entry.transfer.start();
     } catch (error) {
-      const { type, reason } = error instanceof ActionError ? error : { type: error instanceof DOMException ? "unreadable" : "failed" };
-      this.fail(id, { type, ...(reason !== undefined && { said: reason }) });
+      this.fail(id, problemOf(error));
     }
   }
 
@@ -146,7 +156,7 @@ export class Uploads {
       return new URL((event as EventOf<"levee_upload_created">).upload_url, this.server).href;
     } catch (error) {
       // The session that was asked is gone; its successor knows as well.
-      if (error instanceof ActionError && error.type === "session_lost") return this.place(channelId, name, size);
+      if (asActionError(error)?.type === "session_lost") return this.place(channelId, name, size);
       throw error;
     }
   }
@@ -202,6 +212,12 @@ export class Uploads {
     this.state.set(this.state.value.filter((upload) => upload.id !== id));
     this.next();
   }
+}
+
+function problemOf(error: unknown): UploadProblem {
+  const refusal = asActionError(error);
+  if (refusal) return { type: refusal.type, ...(refusal.reason !== undefined && { said: refusal.reason }) };
+  return { type: error instanceof DOMException ? "unreadable" : "failed" };
 }
 
 function hasFile({ messages }: Conversation, fileId: string): boolean {

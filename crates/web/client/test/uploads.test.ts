@@ -73,6 +73,19 @@ describe("files", () => {
     expect(carrying.told).toHaveLength(3);
   });
 
+  it("go on as soon as the chat is back", async () => {
+    const { uploads, carrying } = await sending("a");
+    await allow();
+    carrying.events[0]!.waiting();
+    ScriptedSocket.latest.cut();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(carrying.told).toEqual(["start"]);
+    ScriptedSocket.latest.accept();
+    ScriptedSocket.latest.event("session_created", { event_id: 9, session_id: "s2", user_id: "me", user_attrs: {} });
+    expect(carrying.told).toEqual(["start", "stop", "start"]);
+    expect(uploads.isBusy).toBe(true);
+  });
+
   it("that are cancelled are forgotten by the server too, and the next one begins", async () => {
     const { uploads, carrying } = await sending("a", "b", "c");
     await allow();
@@ -172,6 +185,20 @@ describe("files", () => {
     await settled();
     const problem = { type: "permission_denied", said: "not here" };
     expect(uploads.state.value[0]).toMatchObject({ phase: "failed", problem });
+  });
+
+  it("that are refused in a part of the page that was loaded apart say so", async () => {
+    class Elsewhere extends Error {
+      override readonly name = "ActionError";
+      readonly type = "upload_quota_exceeded";
+    }
+    const chat = await chatInConversation();
+    const call = () => Promise.reject(new Elsewhere());
+    const uploads = new Uploads({ state: chat.state, call }, "https://host", new Carrying().load);
+    uploads.send("c1", [new File(["content"], "a")]);
+    await settled();
+    expect(uploads.state.value[0]).toMatchObject({ phase: "failed", problem: { type: "upload_quota_exceeded" } });
+    expect(uploads.isBusy).toBe(false);
   });
 
   it("that can't be read aren't announced", async () => {
