@@ -25,15 +25,10 @@ const LARGEST_PREVIEW = 30_000_000;
 export function UploadList({ conversation, uploads, nameOf }: UploadListProps): JSX.Element {
   const list = useRef<HTMLUListElement>(null);
   const [all, said] = useUploads(uploads);
+  useFocusKept(list, uploads);
   const own = all.filter(({ channelId }) => channelId === conversation.id);
   const ownIds = new Set(own.map(({ fileId }) => fileId));
   const others = useNews(Object.entries(conversation.uploads)).filter(([id]) => !ownIds.has(id));
-  const remove = (id: number) => {
-    // The button goes with its line; the focus goes on where files come from.
-    const root = list.current!.getRootNode() as Document | ShadowRoot;
-    uploads.cancel(id);
-    root.querySelector<HTMLElement>(".lv-composer textarea")?.focus();
-  };
   return (
     <>
       <div class="lv-hidden" role="status">
@@ -49,7 +44,7 @@ export function UploadList({ conversation, uploads, nameOf }: UploadListProps): 
               key={upload.id}
               upload={upload}
               file={uploads.file(upload.id)}
-              onRemove={() => remove(upload.id)}
+              onRemove={() => uploads.cancel(upload.id)}
               onRetry={() => uploads.retry(upload.id)}
             />
           ))}
@@ -75,6 +70,23 @@ function useUploads({ state }: Uploads): [OwnUpload[], string] {
     return state.subscribe(take);
   }, [state]);
   return [all, said];
+}
+
+/** Buttons go with what they are about, also when that ends by itself. The focus goes on where files come from. */
+function useFocusKept(list: { readonly current: HTMLElement | null }, { state }: Uploads): void {
+  useLayoutEffect(
+    () =>
+      state.subscribe(() => {
+        const root = list.current?.getRootNode() as Document | ShadowRoot | undefined;
+        const focused = root?.activeElement;
+        if (!focused || !list.current?.contains(focused)) return;
+        // By then it is drawn.
+        requestAnimationFrame(() => {
+          if (!focused.isConnected) root.querySelector<HTMLElement>(".lv-composer textarea")?.focus();
+        });
+      }),
+    [state],
+  );
 }
 
 function OwnLine(props: { upload: OwnUpload; file: File | undefined; onRemove: () => void; onRetry: () => void }): JSX.Element {
