@@ -155,8 +155,18 @@ test("files are sent from both pages, through a lost connection", async ({ brows
     await expect(onTheirWay(agent)).toBeHidden();
   });
 
-  await part(agent);
-  await expect(visitor.getByLabel("Send files")).toBeHidden();
+  await test.step("what is on its way when the conversation ends stops, and says so", async () => {
+    link.pace = CRAWL;
+    await choose(visitor, ["late.bin", large]);
+    await expect(onTheirWay(agent)).toContainText("late.bin");
+    await part(agent);
+    await expect(onTheirWay(visitor).getByRole("alert")).toHaveText("The conversation has ended.");
+    await expect.poll(() => uploads("DELETE").length).toBe(2);
+    await expect(visitor.getByLabel("Send files")).toBeHidden();
+    await expectAccessible(visitor);
+    await picture(visitor, "visitor-11-ended-midway");
+  });
+
   await Promise.all(contexts.map((context) => context.close()));
   link.close();
 });

@@ -28,6 +28,7 @@ export const fileTexts = {
   lost: "The connection was lost for too long.",
   serverSays: (said: string) => `The server says: ${said}`,
   problems: {
+    ended: "The conversation has ended.",
     refused: "The server didn't accept it.",
     unreadable: "It can't be read. Folders can't be sent.",
     permission_denied: "Files can't be sent here.",

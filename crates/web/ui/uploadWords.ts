@@ -6,7 +6,7 @@ import { fileTexts as texts } from "./fileTexts.ts";
 /** How many bytes the server takes, when it says that a file has more. */
 const LIMIT = /^a file may have (\d+) bytes\b/;
 /** What would end in the same way. */
-const FINAL = new Set(["unreadable", "permission_denied", "action_not_supported", "refused", "403", "413", "415"]);
+const FINAL = new Set(["unreadable", "permission_denied", "action_not_supported", "refused", "ended", "403", "413", "415"]);
 /** How often progress is told in words. */
 const STEPS = 4;
 

@@ -3,7 +3,7 @@
 import { filesOf } from "./files.ts";
 import { Observable } from "./observable.ts";
 import { asActionError, type Reply } from "./pending.ts";
-import type { Conversation, State } from "./state.ts";
+import { isEnded, type Conversation, type State } from "./state.ts";
 import type { ActionParams, EventOf } from "./wire.ts";
 
 export interface OwnUpload {
@@ -81,7 +81,7 @@ export class Uploads {
 
   /** Whether leaving would lose something. */
   get isBusy(): boolean {
-    return this.state.value.some(({ phase }) => phase === "queued" || phase === "sending" || phase === "waiting");
+    return this.state.value.some(isUnderWay);
   }
 
   /** The file itself, for showing it. */
@@ -140,8 +140,8 @@ export class Uploads {
         // A folder that was dropped, or a file that is gone, can't be read; that is known before anything is sent.
         await entry.file.slice(0, 1).arrayBuffer();
         const [carry, url] = await Promise.all([this.loadCarrier(), this.place(channelId, name, size)]);
-        // It may have been cancelled meanwhile.
-        if (!this.entries.has(id)) return;
+        // It may have been cancelled meanwhile, or the conversation ended.
+        if (this.state.value.find((upload) => upload.id === id)?.phase !== "sending") return;
         entry.transfer = carry(entry.file, url, this.eventsOf(id));
       }
       entry.transfer.start();
@@ -184,8 +184,9 @@ export class Uploads {
     this.next();
   }
 
-  /** Lets go of what has come to its conversation, or was refused when it was complete. */
+  /** Lets go of what has come to its conversation, was refused when it was complete, or can't come there any more. */
   private settle({ conversations }: State): void {
+    this.stopEnded(conversations);
     for (const { id, channelId, phase, fileId } of this.state.value) {
       if (phase !== "finishing" || fileId === undefined) continue;
       const conversation = conversations[channelId];
@@ -196,6 +197,27 @@ export class Uploads {
         this.fail(id, { type: "refused" });
       }
     }
+  }
+
+  private stopEnded(conversations: State["conversations"]): void {
+    const isEnd = ({ channelId }: OwnUpload) => {
+      const conversation = conversations[channelId];
+      return !conversation || isEnded(conversation);
+    };
+    const ended = this.state.value.filter((upload) => isUnderWay(upload) && isEnd(upload));
+    if (!ended[0]) return;
+    // All at once, so that none begins where another stops.
+    this.state.set(
+      this.state.value.flatMap((upload) => {
+        if (!ended.includes(upload)) return upload;
+        return upload.channelId in conversations ? { ...upload, phase: "failed", problem: { type: "ended" } } : [];
+      }),
+    );
+    for (const { id, channelId } of ended) {
+      this.entries.get(id)?.transfer?.stop(true);
+      if (!(channelId in conversations)) this.entries.delete(id);
+    }
+    this.next();
   }
 
   private fail(id: number, problem: UploadProblem): void {
@@ -212,6 +234,10 @@ export class Uploads {
     this.state.set(this.state.value.filter((upload) => upload.id !== id));
     this.next();
   }
+}
+
+function isUnderWay({ phase }: OwnUpload): boolean {
+  return phase === "queued" || phase === "sending" || phase === "waiting";
 }
 
 function problemOf(error: unknown): UploadProblem {

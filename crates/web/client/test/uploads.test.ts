@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { maySendFiles, type Conversation } from "../src/state.ts";
 import { fileIdOf, isWorthAnother } from "../src/tus.ts";
 import { Uploads, type TransferEvents } from "../src/uploads.ts";
-import { chatInConversation, ScriptedSocket, useScriptedSocket } from "./scripted-socket.ts";
+import { CHANNEL, chatInConversation, ScriptedSocket, useScriptedSocket } from "./scripted-socket.ts";
 
 beforeEach(useScriptedSocket);
 afterEach(() => {
@@ -81,7 +81,9 @@ describe("files", () => {
     await vi.advanceTimersByTimeAsync(60_000);
     expect(carrying.told).toEqual(["start"]);
     ScriptedSocket.latest.accept();
-    ScriptedSocket.latest.event("session_created", { event_id: 9, session_id: "s2", user_id: "me", user_attrs: {} });
+    const { channel_attrs } = CHANNEL;
+    const user = { user_id: "me", user_attrs: {}, user_channels: { c1: { channel_attrs } } };
+    ScriptedSocket.latest.event("session_created", { event_id: 9, session_id: "s2", ...user });
     expect(carrying.told).toEqual(["start", "stop", "start"]);
     expect(uploads.isBusy).toBe(true);
   });
@@ -176,6 +178,25 @@ describe("files", () => {
     await settled();
     await allow();
     expect(carrying.urls).toHaveLength(2);
+  });
+
+  it("stop when their conversation ends, and none begins instead", async () => {
+    const { uploads, carrying } = await sending("a", "b");
+    await allow();
+    ScriptedSocket.latest.event("channel_updated", { channel_id: "c1", channel_attrs: { queue_id: "q1", closed: true } });
+    await settled();
+    expect(shown(uploads)).toEqual(["a failed 0", "b failed 0"]);
+    expect(uploads.state.value[1]).toMatchObject({ problem: { type: "ended" } });
+    expect(carrying.told).toEqual(["start", "discard"]);
+    expect(ScriptedSocket.latest.named("levee_create_upload")).toHaveLength(1);
+  });
+
+  it("aren't begun in a conversation that ended while it was asked, and are forgotten when it is gone", async () => {
+    const { uploads, carrying } = await sending("a");
+    ScriptedSocket.latest.event("channel_parted", { channel_id: "c1" });
+    await allow();
+    expect(shown(uploads)).toEqual([]);
+    expect(carrying.urls).toEqual([]);
   });
 
   it("that aren't allowed say so", async () => {
