@@ -1,6 +1,7 @@
 // Owns that files which have an origin of their own are sent there and shown from there.
 import { expect, test, type Page } from "@playwright/test";
-import { demo, log, meet, part } from "./conversation.ts";
+import { composer, demo, log, meet, part } from "./conversation.ts";
+import { expectAccessible, picture } from "./looking.ts";
 
 test("files are sent to their own origin, and shown from there", async ({ browser, colorScheme }) => {
   const at = demo("LEVEE_APART");
@@ -29,9 +30,22 @@ test("files are sent to their own origin, and shown from there", async ({ browse
     expect(origins[1]).toBe(origins[0]);
   }
   expect(complaints).toEqual([]);
-  // This server has a limit, too.
-  await visitor.getByLabel("Send files").setInputFiles({ name: "film.mp4", buffer: Buffer.alloc(1_000_001), mimeType: "video/mp4" });
-  await expect(visitor.getByRole("alert").getByText("It is too large. Files can have up to 1 MB.")).toBeVisible();
+  // This server looks at files and has a limit, too.
+  const refuse = async (name: string, buffer: Buffer, why: string) => {
+    await visitor.getByLabel("Send files").setInputFiles({ name, buffer, mimeType: "text/plain" });
+    await expect(visitor.getByRole("alert").getByText(why)).toBeVisible();
+  };
+  await refuse("secret.txt", Buffer.from("NOBODY shall see this"), "The server didn't accept it.");
+  await refuse("film.mp4", Buffer.alloc(1_000_001), "It is too large. Files can have up to 1 MB.");
+  await expectAccessible(visitor);
+  await picture(visitor, "visitor-12-refused");
+  await expect(visitor.getByRole("button", { name: /^Try again with/ })).toBeHidden();
+  await expect(log(agent).getByText("secret.txt")).toBeHidden();
+  for (const name of ["secret.txt", "film.mp4"]) {
+    await visitor.getByRole("button", { name: `Remove ${name} from the list` }).press("Enter");
+    await expect(composer(visitor)).toBeFocused();
+  }
+  await expect(visitor.getByRole("list", { name: "Files on their way" })).toBeHidden();
   await part(agent);
   await Promise.all(contexts.map((context) => context.close()));
 });

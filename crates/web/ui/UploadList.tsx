@@ -27,8 +27,7 @@ export function UploadList({ conversation, uploads, nameOf }: UploadListProps): 
   const [all, said] = useUploads(uploads);
   useFocusKept(list, uploads);
   const own = all.filter(({ channelId }) => channelId === conversation.id);
-  const ownIds = new Set(own.map(({ fileId }) => fileId));
-  const others = useNews(Object.entries(conversation.uploads)).filter(([id]) => !ownIds.has(id));
+  const others = useNews(Object.entries(conversation.uploads)).filter(([id, { upload_ended }]) => upload_ended !== "expired" && !uploads.hasSent(id));
   return (
     <>
       <div class="lv-hidden" role="status">

@@ -29,6 +29,7 @@ export const fileTexts = {
   serverSays: (said: string) => `The server says: ${said}`,
   problems: {
     ended: "The conversation has ended.",
+    expired: "The server didn't get to it in time.",
     refused: "The server didn't accept it.",
     unreadable: "It can't be read. Folders can't be sent.",
     permission_denied: "Files can't be sent here.",

@@ -41,6 +41,7 @@ pub(crate) fn run(repo: &Repo) -> Result<()> {
         format!("--listen=127.0.0.1:{port}"),
         format!("--files-origin=http://localhost:{port}"),
         "--file-bytes-max=1000000".into(),
+        "--file-scan=sh -c 'test $(grep -c NOBODY) = 0'".into(),
     ];
     let mut apart = Running::start(&levee, repo.scratch("browser-apart")?, &settings)?;
     let mut outcome = play(repo, &chromium, &screenshots, &mut plain, &mut apart);

@@ -222,7 +222,8 @@ function applyMessage(state: State, event: EventOf<"message_received">, { conten
 
 function applyUpload(state: State, event: EventOf<"levee_upload_updated">, at: number): State {
   // One's own are known better from the sending itself, but for what became of them when all was sent.
-  const isTold = event.user_id === state.user?.id ? event.upload_ended === "refused" : !event.upload_ended;
+  const isOwn = event.user_id === state.user?.id;
+  const isTold = isOwn ? event.upload_ended === "refused" || event.upload_ended === "expired" : !event.upload_ended;
   return patchConversation(state, event.channel_id ?? "", ({ uploads: { [event.upload_id]: _before, ...others } }) => ({
     uploads: isTold ? { ...others, [event.upload_id]: { ...event, at } } : others,
   }));

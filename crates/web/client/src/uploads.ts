@@ -57,11 +57,12 @@ interface Entry {
 }
 
 /** After this long without a word of a file that is all there, nothing is made of it any more: its message may be old. */
-const FINISH_MS = 120_000;
+const FINISH_MS = 600_000;
 
 export class Uploads {
   readonly state = new Observable<OwnUpload[]>([]);
   private readonly entries = new Map<number, Entry>();
+  private readonly sentIds = new Set<string>();
   private count = 0;
 
   constructor(
@@ -82,6 +83,11 @@ export class Uploads {
   /** Whether leaving would lose something. */
   get isBusy(): boolean {
     return this.state.value.some(isUnderWay);
+  }
+
+  /** Whether a file was sent from here, so that what becomes of it is said here. */
+  hasSent(fileId: string): boolean {
+    return this.sentIds.has(fileId);
   }
 
   /** The file itself, for showing it. */
@@ -176,6 +182,7 @@ export class Uploads {
   }
 
   private finish(id: number, fileId: string): void {
+    this.sentIds.add(fileId);
     this.patch(id, { phase: "finishing", fileId });
     this.settle(this.source.state.value);
     setTimeout(() => {
@@ -192,10 +199,12 @@ export class Uploads {
       const conversation = conversations[channelId];
       if (!conversation || hasFile(conversation, fileId)) {
         this.remove(id);
-      } else if (conversation.uploads[fileId]?.upload_ended === "refused") {
-        this.entries.get(id)!.transfer = undefined;
-        this.fail(id, { type: "refused" });
+        continue;
       }
+      const ended = conversation.uploads[fileId]?.upload_ended;
+      if (ended === undefined) continue;
+      this.entries.get(id)!.transfer = undefined;
+      this.fail(id, { type: ended });
     }
   }
 

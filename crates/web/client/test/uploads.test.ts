@@ -78,7 +78,7 @@ describe("files", () => {
     await allow();
     carrying.events[0]!.waiting();
     ScriptedSocket.latest.cut();
-    await vi.advanceTimersByTimeAsync(60_000);
+    await vi.advanceTimersByTimeAsync(1_000);
     expect(carrying.told).toEqual(["start"]);
     ScriptedSocket.latest.accept();
     const { channel_attrs } = CHANNEL;
@@ -154,7 +154,7 @@ describe("files", () => {
     await settled();
     await allow();
     carrying.events[1]!.done("f2");
-    await vi.advanceTimersByTimeAsync(120_000);
+    await vi.advanceTimersByTimeAsync(600_000);
     expect(shown(uploads)).toEqual([]);
   });
 
@@ -167,13 +167,14 @@ describe("files", () => {
     expect(shown(uploads)).toEqual([]);
   });
 
-  it("that are refused when they are complete say so, and begin anew", async () => {
+  it.each(["refused", "expired"])("that are %s when they are complete say so, and begin anew", async (upload_ended) => {
     const { uploads, carrying } = await sending("a");
     await allow();
     carrying.events[0]!.done("f1");
     const news = { channel_id: "c1", user_id: "me", upload_id: "f1", file_attrs: { name: "a" }, upload_offset: 7 };
-    ScriptedSocket.latest.event("levee_upload_updated", { ...news, upload_ended: "refused" });
-    expect(uploads.state.value[0]).toMatchObject({ phase: "failed", problem: { type: "refused" } });
+    ScriptedSocket.latest.event("levee_upload_updated", { ...news, upload_ended });
+    expect(uploads.state.value[0]).toMatchObject({ phase: "failed", problem: { type: upload_ended } });
+    expect([uploads.hasSent("f1"), uploads.hasSent("f2")]).toEqual([true, false]);
     uploads.retry(1);
     await settled();
     await allow();
