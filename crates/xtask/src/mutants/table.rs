@@ -295,6 +295,36 @@ pub(super) static MUTANTS: &[Mutant] = &[
         test: &["--package", "levee-cluster", "--test", "files", "bytes_that_come"],
     },
     Mutant {
+        name: "an upload that was refused is sent all the same",
+        guard: Guard::File,
+        edits: &[Edit {
+            file: "crates/cluster/src/files/upload/join.rs",
+            old: "Ok(Verdict::Refused) => return Err(Failed::Never(\"it was looked at and refused\".into())),",
+            new: "Ok(Verdict::Refused) => {}",
+        }],
+        test: &["--package", "levee-server", "--test", "scan", "what_a_command_refuses"],
+    },
+    Mutant {
+        name: "an upload is seen while nobody can say what is in it",
+        guard: Guard::File,
+        edits: &[Edit {
+            file: "crates/cluster/src/files/upload/join.rs",
+            old: "Err(why) => return Err(Failed::Later(why)),",
+            new: "Err(_) => {}",
+        }],
+        test: &["--package", "levee-server", "--test", "scan", "while_the_scanner_is_away"],
+    },
+    Mutant {
+        name: "what is cut off passes as the whole",
+        guard: Guard::File,
+        edits: &[Edit {
+            file: "crates/outbound/src/scan/command.rs",
+            old: "Err(why) = &mut feeding => return Err(why),",
+            new: "Err(_) = &mut feeding => child.wait().await,",
+        }],
+        test: &["--package", "levee-outbound", "--lib", "what_is_cut_off"],
+    },
+    Mutant {
         name: "a webhook is told what is behind something that failed",
         guard: Guard::Webhook,
         edits: &[Edit {
