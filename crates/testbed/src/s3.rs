@@ -44,6 +44,12 @@ impl S3 {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// The setting `blobs` for a bucket.
+    pub fn setting(&self, bucket: &str) -> String {
+        let (key, secret) = (Self::ACCESS_KEY, Self::SECRET);
+        format!("s3+http://{key}:{secret}@127.0.0.1:{}/{bucket}", self.port)
+    }
+
     /// Makes a bucket; that it is there is fine.
     ///
     /// # Errors

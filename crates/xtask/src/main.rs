@@ -98,7 +98,8 @@ enum Command {
     /// Carry a large file through a cluster: cut off three times, through another node after a kill -9, and down again.
     ///
     /// It prints what that took, and fails unless the bytes are equal and no node took much memory. Arguments are handed
-    /// on to the run: `--size 10GiB`; `--latency` measures messages beside ten uploads at full speed instead.
+    /// on to the run: `--size 10GiB`; `--s3` keeps files on an S3 server; `--latency` measures messages beside ten uploads at
+    /// full speed instead, in turns with an idle node.
     Upload {
         /// Do not build for release.
         #[arg(long)]

@@ -18,6 +18,9 @@ pub(crate) fn run(repo: &Repo, quick: bool, arguments: &[String]) -> Result<()> 
     if !quick {
         cargo.arg("--release");
     }
+    if arguments.iter().any(|argument| argument == "--s3") {
+        cargo.args(["--features", "levee-loadtest/s3"]);
+    }
     shell::run(&mut cargo)?;
     let built = repo.target.join(profile);
     let folder = repo.scratch("uploads")?;

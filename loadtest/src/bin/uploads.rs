@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 use uploads::carry::{self, mib};
-use uploads::latency;
+use uploads::latency::{self, Took};
 use uploads::nodes::Nodes;
 
 /// Bytes of memory that a file may cost a node.
@@ -19,6 +19,10 @@ const MEMORY: u64 = 64 << 20;
 const RATIO: f64 = 2.0;
 /// Uploads at full speed beside messages.
 const UPLOADS: usize = 10;
+
+/// Where files are on an S3 server.
+#[cfg(feature = "s3")]
+const BUCKET: &str = "files";
 
 /// Carries one file through a cluster whose connections and nodes break, and compares what comes out.
 ///
@@ -35,11 +39,14 @@ struct Arguments {
     /// How large the file is: 10GiB, 256MiB.
     #[arg(long, value_name = "SIZE", default_value = "10GiB", value_parser = size)]
     size: u64,
-    /// Measure how long messages take on a node, idle and beside ten uploads at full speed.
+    /// Measure how long messages take on a node, idle and beside ten uploads at full speed, in turns.
     #[arg(long)]
     latency: bool,
-    /// Seconds for which each of both is measured.
-    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
+    /// How often each of both is measured.
+    #[arg(long, value_name = "COUNT", default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..))]
+    rounds: u8,
+    /// For how many seconds each time.
+    #[arg(long, value_name = "SECONDS", default_value_t = 8)]
     seconds: u64,
     /// Send to uploads of this node instead; for the run itself.
     #[arg(long, value_name = "PORT", hide = true)]
@@ -50,6 +57,10 @@ struct Arguments {
     /// Where the nodes keep files, instead of a folder.
     #[arg(long, value_name = "SETTING")]
     blobs: Option<String>,
+    /// Keep them on an S3 server that is started for the run.
+    #[cfg(feature = "s3")]
+    #[arg(long, conflicts_with = "blobs")]
+    s3: bool,
 }
 
 fn main() -> ExitCode {
@@ -74,16 +85,28 @@ async fn run(arguments: &Arguments) -> Result<bool> {
     let folder = &arguments.folder;
     let files = folder.join("blobs");
     let blobs = arguments.blobs.clone().unwrap_or_else(|| files.display().to_string());
+    #[cfg(feature = "s3")]
+    let server = arguments.s3.then(bucket).transpose()?;
+    #[cfg(feature = "s3")]
+    let blobs = server.as_ref().map_or(blobs, |server| server.setting(BUCKET));
     let count = if arguments.latency { 1 } else { 3 };
     println!("starting PostgreSQL, Redis and {count} nodes");
     let mut nodes = Nodes::start(&arguments.server, folder, &blobs, count).await?;
     let kept = match arguments.latency {
-        true => beside(&nodes, Duration::from_secs(arguments.seconds)).await,
+        true => beside(&nodes, arguments.rounds.into(), Duration::from_secs(arguments.seconds)).await,
         false => through(&mut nodes, arguments.size).await,
     };
     drop(nodes);
     let _ = std::fs::remove_dir_all(files);
     kept
+}
+
+/// An S3 server with a bucket.
+#[cfg(feature = "s3")]
+fn bucket() -> Result<levee_testbed::S3> {
+    let server = levee_testbed::S3::start().map_err(anyhow::Error::msg)?;
+    server.bucket(BUCKET).map_err(anyhow::Error::msg)?;
+    Ok(server)
 }
 
 /// Carries one file through.
@@ -109,15 +132,18 @@ async fn through(nodes: &mut Nodes, size: u64) -> Result<bool> {
 }
 
 /// Measures messages beside uploads.
-async fn beside(nodes: &Nodes, phase: Duration) -> Result<bool> {
-    let measured = latency::measure(nodes, UPLOADS, phase).await?;
-    let millis = |time: Duration| time.as_secs_f64() * 1000.0;
-    for (what, (p50, p99, count)) in [("idle", measured.idle), ("beside uploads", measured.beside)] {
-        println!("{what:<16} p50 {:.2} ms, p99 {:.2} ms, {count} messages", millis(p50), millis(p99));
+async fn beside(nodes: &Nodes, rounds: usize, phase: Duration) -> Result<bool> {
+    let show = |idle: Took, beside: Took| {
+        let ratio = beside.p99 / idle.p99;
+        println!("  p99 {:.2} ms idle, {:.2} ms beside uploads: {ratio:.2}", idle.p99, beside.p99);
+    };
+    let measured = latency::measure(nodes, UPLOADS, rounds, phase, show).await?;
+    for (what, took) in [("idle", measured.idle), ("beside uploads", measured.beside)] {
+        println!("{what:<21} p50 {:.2} ms, p99 {:.2} ms, {} messages", took.p50, took.p99, took.count);
     }
-    let ratio = measured.beside.1.as_secs_f64() / measured.idle.1.as_secs_f64();
-    println!("{UPLOADS} uploads       {}/s", mib(measured.bytes_per_second as u64));
-    println!("p99 beside / idle {ratio:.2}, {RATIO} is allowed");
+    let ratio = measured.beside.p99 / measured.idle.p99;
+    println!("{UPLOADS} uploads            {}/s", mib(measured.bytes_per_second as u64));
+    println!("p99 beside / idle     {ratio:.2}, {RATIO} is allowed");
     Ok(ratio <= RATIO)
 }
 

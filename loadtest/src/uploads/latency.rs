@@ -22,18 +22,42 @@ const WARM: Duration = Duration::from_secs(3);
 /// Bytes of an upload: more than can come within a phase.
 const SIZE: u64 = 64 << 30;
 
+/// How long answers took on a node, in milliseconds.
+#[derive(Clone, Copy)]
+pub(crate) struct Took {
+    /// Half of them.
+    pub(crate) p50: f64,
+    /// All but the slowest hundredth.
+    pub(crate) p99: f64,
+    /// How many there were.
+    pub(crate) count: u64,
+}
+
+impl Took {
+    fn of(histogram: &Histogram<u64>) -> Self {
+        let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1000.0;
+        Self { p50: at(0.5), p99: at(0.99), count: histogram.len() }
+    }
+}
+
 /// What was measured.
 pub(crate) struct Measured {
-    /// p50, p99 and how many, idle.
-    pub(crate) idle: (Duration, Duration, u64),
-    /// The same beside the uploads.
-    pub(crate) beside: (Duration, Duration, u64),
+    /// All that was idle.
+    pub(crate) idle: Took,
+    /// All that was beside uploads.
+    pub(crate) beside: Took,
     /// Bytes that the uploads brought in a second.
     pub(crate) bytes_per_second: f64,
 }
 
-/// Measures on one node: for a while without uploads, then beside so many.
-pub(crate) async fn measure(nodes: &Nodes, uploads: usize, phase: Duration) -> Result<Measured> {
+/// Measures on one node, in turns without uploads and beside so many, so that whatever else the machine does meets both.
+pub(crate) async fn measure(
+    nodes: &Nodes,
+    uploads: usize,
+    rounds: usize,
+    phase: Duration,
+    mut round: impl FnMut(Took, Took),
+) -> Result<Measured> {
     let address = nodes.address(0);
     let mut people = Vec::new();
     for number in 0..PEOPLE {
@@ -46,22 +70,31 @@ pub(crate) async fn measure(nodes: &Nodes, uploads: usize, phase: Duration) -> R
             while events.next().await.is_some() {}
         });
     }
-    written(&people, WARM).await?;
-    let idle = written(&people, phase).await?;
-    let mut begun = Vec::new();
-    for (session, to) in people.iter().cycle().take(uploads) {
-        begun.push(begin(session, to, &address, SIZE).await?);
+    let (mut idle, mut beside) = (Histogram::new(3)?, Histogram::new(3)?);
+    let (mut bytes, mut time) = (0.0, Duration::ZERO);
+    for _ in 0..rounds {
+        written(&people, WARM).await?;
+        let without = written(&people, phase).await?;
+        let mut begun = Vec::new();
+        for (session, to) in people.iter().cycle().take(uploads) {
+            begun.push(begin(session, to, &address, SIZE).await?);
+        }
+        let flood = Flood::start(&address, &begun)?;
+        written(&people, WARM).await?;
+        let (before, since) = (received(&address).await?, Instant::now());
+        let with = written(&people, phase).await?;
+        time += since.elapsed();
+        bytes += received(&address).await? - before;
+        drop(flood);
+        for upload in begun {
+            upload.delete(&address).await?;
+        }
+        round(Took::of(&without), Took::of(&with));
+        idle.add(without)?;
+        beside.add(with)?;
     }
-    let flood = Flood::start(&address, &begun)?;
-    written(&people, WARM).await?;
-    let (before, since) = (received(&address).await?, Instant::now());
-    let beside = written(&people, phase).await?;
-    let bytes_per_second = (received(&address).await? - before) / since.elapsed().as_secs_f64();
-    drop(flood);
-    for upload in begun {
-        upload.delete(&address).await?;
-    }
-    Ok(Measured { idle, beside, bytes_per_second })
+    let bytes_per_second = bytes / time.as_secs_f64();
+    Ok(Measured { idle: Took::of(&idle), beside: Took::of(&beside), bytes_per_second })
 }
 
 /// How many bytes of files a node has taken in.
@@ -78,7 +111,7 @@ struct Flood(Child);
 impl Flood {
     fn start(address: &Address, uploads: &[Upload]) -> Result<Self> {
         let mut command = Command::new("nice");
-        command.arg("--adjustment=10").arg(std::env::current_exe()?);
+        command.arg("--adjustment=19").arg(std::env::current_exe()?);
         command.arg("--flood").arg(address.port.to_string());
         command.args(uploads.iter().map(|upload| &upload.path)).stdin(Stdio::null());
         Ok(Self(command.spawn().context("the senders don't start")?))
@@ -109,8 +142,8 @@ pub(crate) async fn flood(port: u16, paths: &[String]) -> Result<()> {
     futures_util::future::try_join_all(senders).await.map(|_: Vec<()>| ())
 }
 
-/// Has everybody write for a while, each at a steady pace, and tells how long the answers took.
-async fn written(people: &[(Arc<Session>, Target)], phase: Duration) -> Result<(Duration, Duration, u64)> {
+/// Has everybody write for a while, each at a steady pace, and tells how many microseconds the answers took.
+async fn written(people: &[(Arc<Session>, Target)], phase: Duration) -> Result<Histogram<u64>> {
     let mut writers = Vec::new();
     for (number, (session, to)) in people.iter().cloned().enumerate() {
         writers.push(tokio::spawn(async move {
@@ -134,6 +167,5 @@ async fn written(people: &[(Arc<Session>, Target)], phase: Duration) -> Result<(
             histogram.record(took.as_micros() as u64)?;
         }
     }
-    let at = |quantile| Duration::from_micros(histogram.value_at_quantile(quantile));
-    Ok((at(0.5), at(0.99), histogram.len()))
+    Ok(histogram)
 }

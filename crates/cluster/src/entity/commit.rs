@@ -8,13 +8,13 @@ use crate::{hooks, outbox};
 use actix::prelude::*;
 use bytes::Bytes;
 use levee_domain::machine::{Answer, Emit, Machine};
-use levee_domain::view::Stream;
+use levee_domain::view::{Kind, Stream};
 use levee_proto::{ErrorType, Rejection};
 use levee_store::{
     AgendaChange, Amendment, Commit, DirectoryChange, Expect, NewRecord, Read, Snapshot, StoreError,
 };
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// After how long an entity is loaded again whose commit failed.
 const LOAD_AGAIN: Duration = Duration::from_millis(500);
@@ -118,9 +118,13 @@ impl<M: Machine> EntityActor<M> {
             self.snapshot_at = self.entity.seq;
         }
         let store = self.hub.store();
+        let since = Instant::now();
         let writing = async move { store.commit(commit).await };
         ctx.spawn(writing.into_actor(self).map(move |written, actor, ctx| match written {
             Ok(()) => {
+                if actor.stream.kind != Kind::File {
+                    actor.hub.shared.files.committed(since.elapsed());
+                }
                 actor.finish(batch, ctx);
                 actor.drain(ctx);
             }

@@ -1,7 +1,6 @@
 //! Files on their way out, a range at a time.
 
 use super::links::Signed;
-use super::pace;
 use super::small_key;
 use crate::hub::Hub;
 use crate::node::Node;
@@ -162,9 +161,13 @@ impl Node {
         })?;
         let out = files.metrics.file_bytes.with_label_values(&["out"]);
         let counted = chunks.inspect_ok(move |chunk| out.inc_by(chunk.len() as u64));
-        let paced = counted.then(|chunk| async {
-            pace::after_others().await;
-            chunk
+        let pace = files.pace.clone();
+        let paced = counted.and_then(move |chunk| {
+            let pace = pace.clone();
+            async move {
+                pace.wait(chunk.len()).await;
+                Ok(chunk)
+            }
         });
         Ok(paced.map_err(|error| io::Error::other(error.to_string())).boxed())
     }

@@ -108,6 +108,7 @@ pub(crate) struct Files {
     /// Places of those that are looked at.
     scanning: Semaphore,
     uploads: upload::Uploads,
+    pace: Arc<pace::Pace>,
     /// What links are signed with, once it was read.
     key: OnceCell<[u8; 32]>,
 }
@@ -121,8 +122,14 @@ impl Files {
             drawing: Arc::new(Semaphore::new(draw::AT_ONCE)),
             scanning: Semaphore::new(scan::AT_ONCE),
             uploads: upload::Uploads::default(),
+            pace: Arc::new(pace::Pace::new()),
             key: OnceCell::new(),
         }
+    }
+
+    /// Notes how long a commit took that has nothing to do with files.
+    pub(crate) fn committed(&self, took: Duration) {
+        self.pace.committed(took);
     }
 
     fn blobs(&self) -> Result<&Arc<dyn Blobs>, Rejection> {

@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 const THREADS: usize = 4;
 /// How far they stand back, of 19.
 #[cfg(target_os = "linux")]
-const NICE: i32 = 10;
+const NICE: i32 = 19;
 
 /// Nothing runs on it but what blocks.
 static THREADS_OF_FILES: LazyLock<Option<Runtime>> = LazyLock::new(|| {

@@ -15,7 +15,7 @@ const TRIES: usize = 4;
 const PARTS: usize = 64;
 /// How long it is waited for room in memory.
 const WAITS: Duration = Duration::from_secs(20);
-/// How many parts a node stores at once: as many as keep a disk or a network busy.
+/// How many parts a node stores at once at most: as many as keep a disk or a network busy.
 const STORES: usize = 4;
 
 /// The turns of a node.
@@ -41,7 +41,10 @@ pub(super) struct Place {
 
 impl Default for Turns {
     fn default() -> Self {
-        Self { writers: Arc::default(), memory: Semaphore::new(PARTS), stores: Semaphore::new(STORES) }
+        // Half of the processors are left to messages.
+        let stores = std::thread::available_parallelism().map_or(1, usize::from) / 2;
+        let stores = Semaphore::new(stores.clamp(1, STORES));
+        Self { writers: Arc::default(), memory: Semaphore::new(PARTS), stores }
     }
 }
 

@@ -7,7 +7,6 @@ use super::hash::Hash;
 use super::join::read_tails;
 use super::turns::Place;
 use super::{Files, Refusal, Standing, UploadLink, standing};
-use crate::files::pace;
 use crate::hub::Hub;
 use crate::letter::Job;
 use bytes::{Bytes, BytesMut};
@@ -225,6 +224,7 @@ impl<'a> Writing<'a> {
             match chunk {
                 Some(Chunk::Bytes(bytes)) => {
                     arrived.inc_by(bytes.len() as u64);
+                    self.files().pace.wait(bytes.len()).await;
                     self.push(bytes).await?;
                 }
                 Some(Chunk::End) => return Ok(Ending::Complete),
@@ -235,7 +235,6 @@ impl<'a> Writing<'a> {
                 let progress = json!({"Parts": {"Progress": {"turn": self.name, "offset": self.offset}}});
                 self.hub.route(self.file.clone(), Job::Tell(progress));
             }
-            pace::after_others().await;
         }
     }
 
