@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 /// How often a session is tried to be had before somebody else has it.
-const TAKEN_AT_MOST: usize = 4;
+const TAKEN_AT_MOST: usize = 8;
 /// How long a node may take at least to give up a session. After that it goes on from what is stored.
 const FETCH: Duration = Duration::from_secs(4);
 /// How soon it is asked again: letters get lost.
@@ -91,7 +91,7 @@ impl Hub {
                 return Ok(address);
             }
         }
-        Err(Rejection::new(ErrorType::Internal).because("the session is wanted in several places; try again"))
+        Err(several())
     }
 
     /// Whether the sessions here surely live here. When the node's lease has run out, others may have taken
@@ -147,20 +147,28 @@ impl Hub {
     /// As [`Hub::session`]; `internal` at once when this node may have stood still: so may the request have, and
     /// its client has sent it again elsewhere.
     pub async fn find(self: &Rc<Self>, session_id: &Id) -> Result<Place, Rejection> {
+        let absent = || Rejection::new(ErrorType::SessionNotFound);
         let session = ids::digest(session_id);
         if !self.is_sure() || self.looked.get().is_some_and(|at| at.elapsed() < WAITED_IN_SOCKET) {
             return Err(Rejection::new(ErrorType::Internal).because("the node was out of sight; try again"));
         }
-        if let Some(address) = self.session_here(&session) {
-            return Ok(Place::Here(address));
+        ids::shard(session_id).ok_or_else(absent)?;
+        let turn = Turn::new(self, &session);
+        let _turn = turn.lock.lock().await;
+        for _ in 0..TAKEN_AT_MOST {
+            if let Some(address) = self.session_here(&session) {
+                return Ok(Place::Here(address));
+            }
+            let (version, row) = self.session_row(&session).await?.ok_or_else(absent)?;
+            if row.node != self.shared.node && self.shared.placement.is_live(&row.node) {
+                return Ok(Place::There(row.node));
+            }
+            // Who is slower than another node finds it there.
+            if self.take_session(session_id, version, row).await?.is_some() {
+                return Ok(Place::Came);
+            }
         }
-        if let Some((_, row)) = self.session_row(&session).await?
-            && row.node != self.shared.node
-            && self.shared.placement.is_live(&row.node)
-        {
-            return Ok(Place::There(row.node));
-        }
-        self.session(session_id, || true).await.map(|_| Place::Came)
+        Err(several())
     }
 
     pub(crate) async fn session_row(&self, session: &Id) -> Result<Option<(u64, SessionRow)>, Rejection> {
@@ -344,6 +352,10 @@ impl Hub {
         self.save_confirmed();
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+fn several() -> Rejection {
+    Rejection::new(ErrorType::Internal).because("the session is wanted in several places; try again")
 }
 
 /// Those who look for one session, one after the other.
