@@ -109,10 +109,16 @@ impl Hub {
         let Some(address) = found else { return self.send(&seat, Letter::Relayed(token, None)) };
         match what {
             Relayed::Act(header, parts) => {
+                let (sender, receiver) = oneshot::channel();
                 let sent = Envelope::parse(&header).ok().is_some_and(|envelope| {
-                    address.try_send(SessionMessage::Act(Box::new((envelope, header, parts)))).is_ok()
+                    let act = Box::new((envelope, header, parts));
+                    address.try_send(SessionMessage::Act(act, Some(sender))).is_ok()
                 });
-                self.send(&seat, Letter::Relayed(token, sent.then(Vec::new)));
+                let hub = self.clone();
+                actix::spawn(async move {
+                    let taken = sent && receiver.await.is_ok();
+                    hub.send(&seat, Letter::Relayed(token, taken.then(Vec::new)));
+                });
             }
             Relayed::Poll(acknowledged) => {
                 let (sender, receiver) = oneshot::channel();

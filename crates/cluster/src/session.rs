@@ -39,6 +39,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::sync::oneshot;
 
 /// How many messages may wait for a session.
 const MAILBOX: usize = 2048;
@@ -111,8 +112,9 @@ pub(crate) struct Which {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub enum SessionMessage {
-    /// An action of the client, with its header and payload.
-    Act(Box<(Envelope, Bytes, Vec<Bytes>)>),
+    /// An action of the client, with its header and payload. Who wants to know is told once it is taken in: a session
+    /// that leaves drops what it has not taken in, and the client is to send it again.
+    Act(Box<(Envelope, Bytes, Vec<Bytes>)>, Option<oneshot::Sender<()>>),
     /// A frame that is no action: it is answered with an error.
     Malformed(Rejection, Option<u64>),
     /// A connection, under a number of its own, that has received events up to one.
@@ -408,7 +410,7 @@ impl Handler<SessionMessage> for SessionActor {
         }
         let waits = matches!(
             message,
-            SessionMessage::Act(_)
+            SessionMessage::Act(..)
                 | SessionMessage::Seen(..)
                 | SessionMessage::Latest(..)
                 | SessionMessage::Malformed(..)
@@ -423,9 +425,10 @@ impl Handler<SessionMessage> for SessionActor {
         }
         let Some(message) = self.hold_until_heard(message, ctx) else { return };
         match message {
-            SessionMessage::Act(act) => {
+            SessionMessage::Act(act, taken) => {
                 let (envelope, header, parts) = *act;
                 self.act(envelope, header, parts, ctx);
+                taken.map(|taken| taken.send(()));
             }
             SessionMessage::Malformed(rejection, action_id) => {
                 self.reject(&rejection, action_id, ctx);

@@ -185,7 +185,10 @@ async fn answer(context: &Shared, arbiter: u16, from: Text, header: Bytes) -> Re
     }
     let parts = Envelope::inline_payload(&header).map_err(refuse)?;
     let _ = session.try_send(SessionMessage::Peer(from));
-    session.try_send(SessionMessage::Act(Box::new((envelope, header, parts)))).map_err(too_busy)?;
+    let (sender, receiver) = oneshot::channel();
+    let act = Box::new((envelope, header, parts));
+    session.try_send(SessionMessage::Act(act, Some(sender))).map_err(too_busy)?;
+    receiver.await.map_err(|_| Trouble::Again(LEFT))?;
     Ok(Vec::new())
 }
 

@@ -206,7 +206,7 @@ impl WebSocket {
     ) {
         if let Err(error) = session.try_send(message) {
             match error {
-                SendError::Full(SessionMessage::Act(act)) => {
+                SendError::Full(SessionMessage::Act(act, _)) => {
                     let busy = Rejection::new(ErrorType::SendRateLimited).because("too many actions at once");
                     self.refuse(&busy, act.0.action_id, ctx);
                 }
@@ -223,7 +223,7 @@ impl WebSocket {
         match &mut self.state {
             State::Bound(session) => {
                 let session = session.clone();
-                self.pass(&session, SessionMessage::Act(act), ctx);
+                self.pass(&session, SessionMessage::Act(act, None), ctx);
             }
             State::Opening(waiting) if waiting.len() < WAITING => waiting.push_back(act),
             State::Opening(_) => {
@@ -352,7 +352,7 @@ impl WebSocket {
                     let _ = session.try_send(SessionMessage::Peer(actor.peer.clone()));
                     if let Some(act) = resuming {
                         if act.0.action == "close_session" {
-                            let _ = session.try_send(SessionMessage::Act(act));
+                            let _ = session.try_send(SessionMessage::Act(act, None));
                             return actor.close(ws::CloseCode::Normal, "closed", ctx);
                         }
                         actor.connect(&session, act.0.event_id, ctx);

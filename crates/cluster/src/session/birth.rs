@@ -103,14 +103,15 @@ impl SessionActor {
     ) -> Option<SessionMessage> {
         let Some(unheard) = self.unheard.as_mut() else { return Some(message) };
         match message {
-            SessionMessage::Act(act) if unheard.held.len() >= HELD => {
+            SessionMessage::Act(act, taken) if unheard.held.len() >= HELD => {
                 self.hub.shared.metrics.drop("session_held");
                 let full = Rejection::new(ErrorType::SendRateLimited).because("too much waits");
                 self.reject(&full, act.0.action_id, ctx);
                 self.flush(ctx);
+                taken.map(|taken| taken.send(()));
                 None
             }
-            act @ SessionMessage::Act(_) => {
+            act @ SessionMessage::Act(..) => {
                 unheard.held.push_back(act);
                 None
             }

@@ -85,10 +85,6 @@ impl SessionActor {
                 superseded.then(|| Arc::new(Body::error(&Rejection::new(ErrorType::ConnectionSuperseded))));
             let _ = socket.try_send(Outgoing::Close(event, reason));
         }
-        // Whoever polls was told that these were taken in, and does not send them again.
-        for action in self.unheard.take().into_iter().flat_map(|unheard| unheard.held) {
-            self.handle(action, ctx);
-        }
         // From here on it takes nothing in: what comes later is read from the streams, or sent again.
         self.flags.parking = true;
         for (stream, _) in self.follows.iter() {

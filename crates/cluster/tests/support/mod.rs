@@ -210,7 +210,7 @@ impl Client {
         let header = Bytes::from(header.to_string());
         let envelope = Envelope::parse(&header).unwrap();
         let parts = parts.iter().map(|part| Bytes::copy_from_slice(part.as_bytes())).collect();
-        self.session.try_send(SessionMessage::Act(Box::new((envelope, header, parts)))).unwrap();
+        self.session.try_send(SessionMessage::Act(Box::new((envelope, header, parts)), None)).unwrap();
     }
 
     pub fn say(&mut self, channel: &str, text: &str) -> u64 {
